@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# DaDNS. One Makefile, not recursive. What a person types:
+#
+#   make demo               install what is missing, build, start the stack, show three zones served
+#   make test               everything that must pass: unit, integration, whole-system stories
+#   make up | down          the same stack, kept for hand work (build/run/endpoints.env)
+#   make all                the programs, in build/$(MODE)/
+#   make check              unit tests            make check-integration   against real servers
+#   make check-e2e          the stories           make bench               figures as ratios
+#   make lint | format | docs | analyze | clean | install
+#
+# MODE=release|debug|asan|tsan|analyze   CC=gcc|clang-14   WERROR= (empty: warnings do not stop)
+
+MODE ?= release
+CC = gcc
+WERROR ?= -Werror
+PREFIX ?= /usr/local
+B := build/$(MODE)
+
+SERVICES := ingest writer-bind
+PROGRAMS := $(SERVICES) dadns
+
+CSTD := -std=gnu17
+WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wwrite-strings -Wpointer-arith -Wcast-qual \
+	-Wstrict-prototypes -Wold-style-definition -Wmissing-prototypes -Wformat=2 \
+	-Wimplicit-fallthrough -Wswitch-enum -Wnull-dereference $(WERROR)
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2
+OPT_release := -O2 -g $(HARDEN)
+OPT_debug := -O0 -g3
+OPT_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan := -O1 -g -fsanitize=thread
+OPT_analyze := -O1 -g -fanalyzer
+LINK_release := -Wl,-z,relro,-z,now -Wl,--as-needed
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+CPPFLAGS := -I. -D_GNU_SOURCE
+CFLAGS ?=
+ALL_CFLAGS := $(CSTD) $(WARN) $(OPT_$(MODE)) -fPIE -pthread -MMD -MP $(CFLAGS)
+LDFLAGS ?=
+ALL_LDFLAGS := $(OPT_$(MODE)) -pie -pthread $(LINK_$(MODE)) $(LDFLAGS)
+LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lm
+
+COMMON := $(wildcard common/*.c)
+COMMON_O := $(COMMON:%.c=$(B)/%.o)
+LIBCOMMON := $(B)/libcommon.a
+
+# Everything of a service but its main.c is a library, so that its tests can link it.
+service_src = $(filter-out services/$(1)/main.c,$(wildcard services/$(1)/*.c))
+define service_rules
+$(B)/lib$(1).a: $(patsubst %.c,$(B)/%.o,$(call service_src,$(1)))
+	@rm -f $$@
+	@ar rcs $$@ $$^
+$(B)/$(1): $(B)/services/$(1)/main.o $(B)/lib$(1).a $(LIBCOMMON)
+	@echo "  link $$@"
+	@$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
+BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a)
+
+.PHONY: all check check-integration check-e2e bench demo test up down lint format docs analyze clean install install-tools help
+.SECONDARY:
+
+all: $(PROGRAMS:%=$(B)/%)
+
+$(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
+
+$(B)/dadns: $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c)) $(LIBCOMMON)
+	@echo "  link $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(LIBCOMMON): $(COMMON_O)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc $<"
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -DDADNS_VERSION='"$(VERSION)"' -c -o $@ $<
+
+TEST_CFLAGS := -Wno-write-strings -Wno-discarded-qualifiers -Wno-missing-prototypes
+$(B)/tests/unit/%.o $(B)/tests/integration/%.o: WARN += $(TEST_CFLAGS)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(B)/tests/integration/%: $(B)/tests/integration/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+check: $(UNIT)
+	@tools/run-tests.sh $(UNIT)
+
+check-integration: all $(INTEGRATION)
+	@BIN=$(B) tools/run-tests.sh $(INTEGRATION)
+
+check-e2e: all
+	@BIN=$(B) tools/run-stories.sh
+
+bench: install-tools all $(BENCH)
+	@BIN=$(B) tools/bench.sh
+
+install-tools:
+	@tools/install.sh
+
+demo: install-tools
+	@$(MAKE) --no-print-directory -s MODE=release all
+	@BIN=build/release tools/stack.sh up
+	@BIN=build/release tools/demo.sh
+
+up: install-tools
+	@$(MAKE) --no-print-directory -s MODE=release all
+	@BIN=build/release tools/stack.sh up
+
+down:
+	@tools/stack.sh down
+
+test: install-tools
+	@tools/test.sh
+
+analyze:
+	@$(MAKE) --no-print-directory MODE=analyze all
+
+format:
+	@clang-format-14 -i $(shell git ls-files '*.c' '*.h')
+
+lint:
+	@tests/lint.sh
+
+docs: all
+	@tools/docs.sh $(B)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(PREFIX)/bin
+
+clean:
+	@rm -rf build/release build/debug build/asan build/tsan build/analyze
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
