@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend.h: a place that serves zones, as the writer core sees it. The grain is the batch.
+ *
+ * Contract. The core calls from one thread. Every call may be repeated with the same input after
+ * a crash at any instruction and must then be harmless (I3, I4). A backend stores version, owner
+ * and digest with the data in one atomic step, also for deleted zones, and beside them the
+ * position it has reached in each partition of zones, so that a wiped or restored backend says so
+ * by itself.
+ *
+ * apply() answers twice: one outcome for the backend (TEMPFAIL: it is away; no outcome of a zone
+ * counts, the batch comes again; this opens the circuit), and one per zone (any failure goes to
+ * that zone's retry schedule and blocks nobody, I8).
+ */
+#ifndef COMMON_BACKEND_H
+#define COMMON_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/event.h"
+#include "common/metrics.h"
+#include "common/outcome.h"
+
+enum change_result {
+	CHANGE_APPLIED,  /* the backend serves this version now (I7) */
+	CHANGE_VERIFIED, /* it served it already: equal version, or unchanged content */
+	CHANGE_OLDER,    /* the backend holds a newer version: skipped (I4) */
+};
+
+/* What the backend showed for a zone, for compare-and-swap (I6). */
+struct backend_view {
+	bool absent;
+	struct version version; /* none: not ours, or never seen */
+	char digest[DIGEST_HEX_SIZE];
+};
+
+struct change {
+	const struct zone_event *value; /* borrowed */
+	/* A heal: apply only if the backend shows `expect`, or the stamp is stuck ahead at
+	 * `expect->version`. NULL: no heal. Mismatch: outcome OK, result CHANGE_OLDER. */
+	const struct backend_view *expect;
+	bool stuck_ahead;
+	/* filled by apply(): */
+	enum outcome outcome;
+	enum change_result result;
+	struct reason why;
+	int64_t took_us;
+};
+
+struct backend_ops {
+	const char *type; /* "bind" */
+	/* First contact, and again after TEMPFAIL: makes sure that the backend can be driven and
+	 * knows what it holds. Cheap when all is well. */
+	enum outcome (*open)(void *backend, struct reason *why);
+	/* The next offset of zones that this backend has not seen, as stored with its data;
+	 * 0: none stored. Valid after open. */
+	int64_t (*position)(void *backend, int32_t partition);
+	/* Brings all of `changes` (each zone at most once) to what they say and verifies it. */
+	enum outcome (*apply)(void *backend, struct change *changes, size_t count,
+			      struct reason *why);
+	/* Stores positions: all of each partition below `next` is done. After apply, before the
+	 * offsets are stored on the bus. */
+	enum outcome (*store_positions)(void *backend, const int32_t *partitions,
+					const int64_t *next, size_t count, struct reason *why);
+	void (*close)(void *backend);
+};
+
+#endif

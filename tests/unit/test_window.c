@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/buf.h"
+#include "common/delays.h"
+#include "common/window.h"
+
+enum { P0 = 0, P1 = 1 };
+
+static struct window *window;
+
+static int set_up(void **state)
+{
+	(void)state;
+	window = window_create(8, 1 << 20);
+	window_open(window, WINDOW_ZONES, P0, 0);
+	window_open(window, WINDOW_ZONES, P1, 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	window_destroy(window);
+	return 0;
+}
+
+static void add(int32_t partition, int64_t offset, const char *zone, int64_t version, bool now)
+{
+	struct window_item *item = item_create();
+	struct reason why;
+
+	item->topic = WINDOW_ZONES;
+	item->partition = partition;
+	item->offset = offset;
+	item->bytes = 100;
+	assert_int_equal(name_parse(span_of(zone), &item->value.zone, &why), OK);
+	item->value.version = (struct version){1, version};
+	item->value.now = now;
+	window_add(window, item);
+}
+
+static struct window_item *take_one(void)
+{
+	struct window_item *item;
+
+	assert_int_equal(window_take(window, &item, 1), 1);
+	return item;
+}
+
+static void assert_takes(const char *zone, int64_t version)
+{
+	struct window_item *item = take_one();
+
+	assert_string_equal(item->value.zone.text, zone);
+	assert_int_equal(item->value.version.offset, version);
+	window_finish(window, item);
+}
+
+static int64_t next_offset(int32_t wanted)
+{
+	enum window_topic topic;
+	int32_t partition;
+	int64_t next;
+	bool changed;
+
+	for (size_t i = 0; window_progress(window, i, &topic, &partition, &next, &changed); i++) {
+		if (topic == WINDOW_ZONES && partition == wanted) {
+			return next;
+		}
+	}
+	return -1;
+}
+
+static void newest_of_a_zone_wins_whichever_came_first(void **state)
+{
+	(void)state;
+	add(P0, 0, "a.example", 5, false);
+	add(P0, 1, "a.example", 7, false);
+	add(P0, 2, "a.example", 6, false); /* a zombie's late record */
+
+	assert_int_equal(window_waiting(window), 1);
+	assert_takes("a.example", 7);
+	assert_int_equal(next_offset(P0), 3);
+}
+
+static void now_overtakes_a_backlog(void **state)
+{
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	add(P0, 1, "b.example", 2, false);
+	add(P1, 0, "c.example", 3, true);
+
+	assert_takes("c.example", 3);
+	assert_takes("a.example", 1);
+	assert_takes("b.example", 2);
+}
+
+static void a_batch_of_now_holds_nothing_else(void **state)
+{
+	struct window_item *items[4];
+
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	add(P0, 1, "b.example", 2, true);
+
+	assert_int_equal(window_take(window, items, 4), 1);
+	assert_string_equal(items[0]->value.zone.text, "b.example");
+	window_finish(window, items[0]);
+}
+
+static void offsets_are_contiguous(void **state)
+{
+	struct window_item *items[3];
+
+	(void)state;
+	add(P0, 10, "a.example", 1, false);
+	add(P0, 11, "b.example", 2, false);
+	add(P0, 15, "c.example", 3, false); /* compaction left a gap */
+	assert_int_equal(window_take(window, items, 3), 3);
+
+	window_finish(window, items[2]);
+	assert_int_equal(next_offset(P0), 10);
+	window_finish(window, items[0]);
+	assert_int_equal(next_offset(P0), 11);
+	window_finish(window, items[1]);
+	assert_int_equal(next_offset(P0), 16);
+}
+
+static void a_zone_put_aside_holds_its_offset_but_not_its_partition(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "bad.example", 1, false);
+	add(P0, 1, "good.example", 2, false);
+	item = take_one();
+	window_put_aside(window, item, 1000);
+
+	assert_takes("good.example", 2);
+	assert_int_equal(next_offset(P0), 0);
+	assert_int_equal(window_wake(window, 999), 1000);
+	assert_int_equal(window_waiting(window), 0);
+	assert_int_equal(window_wake(window, 1000), -1);
+	assert_takes("bad.example", 1);
+	assert_int_equal(next_offset(P0), 2);
+}
+
+static void a_newer_version_replaces_what_was_put_aside(void **state)
+{
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	window_put_aside(window, take_one(), 1000);
+	add(P0, 1, "a.example", 2, false);
+
+	assert_int_equal(window_aside(window), 0);
+	assert_takes("a.example", 2);
+	assert_int_equal(next_offset(P0), 2);
+}
+
+static void an_older_version_never_replaces_what_was_put_aside(void **state)
+{
+	(void)state;
+	add(P0, 0, "a.example", 2, false);
+	window_put_aside(window, take_one(), 1000);
+	add(P0, 1, "a.example", 1, false);
+
+	assert_int_equal(window_aside(window), 1);
+	assert_int_equal(window_waiting(window), 0);
+	assert_int_equal(next_offset(P0), 0);
+}
+
+/* I3: applied is not enough, its status must be in the log. */
+static void offset_waits_for_the_confirmation(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	item = take_one();
+	window_confirming(window, item);
+	assert_int_equal(next_offset(P0), 0);
+
+	add(P0, 1, "a.example", 2, false); /* the next push of that zone need not wait */
+	assert_takes("a.example", 2);
+	assert_int_equal(next_offset(P0), 0);
+	window_finish(window, item);
+	assert_int_equal(next_offset(P0), 2);
+}
+
+static void a_confirmation_may_come_after_the_partition_went(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	item = take_one();
+	window_confirming(window, item);
+	window_drop(window, WINDOW_ZONES, P0);
+
+	assert_false(window_has(window, WINDOW_ZONES, P0));
+	window_finish(window, item);
+	assert_int_equal(window_unfinished(window), 0);
+}
+
+static void what_was_put_back_comes_first_again(void **state)
+{
+	struct window_item *items[2];
+
+	(void)state;
+	add(P0, 0, "a.example", 1, false);
+	add(P0, 1, "b.example", 2, false);
+	add(P0, 2, "c.example", 3, false);
+	assert_int_equal(window_take(window, items, 2), 2);
+	window_put_back(window, items[1]);
+	window_put_back(window, items[0]);
+
+	assert_takes("a.example", 1);
+	assert_takes("b.example", 2);
+	assert_takes("c.example", 3);
+}
+
+static void ceilings_bound_what_waits_and_not_what_is_aside(void **state)
+{
+	char zone[32];
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(zone, sizeof(zone), "z%d.example", i);
+		add(P0, i, zone, i + 1, false);
+	}
+	assert_true(window_full(window));
+	for (int i = 0; i < 4; i++) {
+		window_put_aside(window, take_one(), 1000);
+	}
+	assert_false(window_full(window));
+	assert_true(window_has_room(window));
+}
+
+static void late_records_of_a_lost_partition_are_ignored(void **state)
+{
+	(void)state;
+	window_drop(window, WINDOW_ZONES, P1);
+	add(P1, 3, "a.example", 1, false);
+
+	assert_int_equal(window_waiting(window), 0);
+	assert_int_equal(next_offset(P1), -1);
+}
+
+static void a_heal_never_replaces_a_value_and_gives_way_to_a_newer_one(void **state)
+{
+	struct window_item *heal = item_create();
+	struct reason why;
+
+	(void)state;
+	window_open(window, WINDOW_HEALS, P0, 0);
+	heal->topic = WINDOW_HEALS;
+	assert_int_equal(name_parse(span_of("a.example"), &heal->heal.value.zone, &why), OK);
+	heal->heal.value.version = (struct version){1, 5};
+	add(P0, 0, "a.example", 5, false);
+	window_add(window, heal);
+
+	assert_int_equal(window_waiting(window), 1);
+	assert_takes("a.example", 5);
+}
+
+/* Random work against a naive model: per partition the offset is that of the oldest record whose
+ * zone version was neither finished nor beaten by a newer one. */
+static void random_histories_agree_with_a_naive_model(void **state)
+{
+	enum { RECORDS = 400, ZONES = 12 };
+	struct {
+		int zone;
+		int64_t version;
+		bool done;
+	} model[RECORDS];
+	unsigned seed = (unsigned)arc4random();
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	for (int round = 0; round < 50; round++) {
+		int added = 0;
+
+		window_drop(window, WINDOW_ZONES, P0);
+		window_open(window, WINDOW_ZONES, P0, 0);
+		while (added < RECORDS || window_waiting(window) != 0) {
+			int want = 0;
+
+			if (added < RECORDS && rand_r(&seed) % 3 != 0) {
+				char zone[32];
+				int z = rand_r(&seed) % ZONES;
+				int64_t version = rand_r(&seed) % 50;
+
+				(void)snprintf(zone, sizeof(zone), "z%d.example", z);
+				model[added].zone = z;
+				model[added].version = version;
+				model[added].done = false;
+				for (int i = 0; i < added; i++) {
+					if (model[i].zone != z || model[i].done) {
+						continue;
+					}
+					if (model[i].version <= version) {
+						model[i].done = true;
+					} else {
+						model[added].done = true;
+					}
+				}
+				add(P0, added++, zone, version, rand_r(&seed) % 10 == 0);
+			} else if (window_waiting(window) != 0) {
+				struct window_item *item = take_one();
+
+				assert_false(model[item->offset].done);
+				model[item->offset].done = true;
+				window_finish(window, item);
+			}
+			while (want < added && model[want].done) {
+				want++;
+			}
+			assert_int_equal(next_offset(P0), want);
+		}
+	}
+}
+
+static void delays_are_read_strictly(void **state)
+{
+	struct delays delays;
+	struct reason why;
+
+	(void)state;
+	assert_int_equal(delays_parse("30s,2m,5m,15m,30m", &delays, &why), OK);
+	assert_int_equal(delays.count, 5);
+	assert_int_equal(delays_after(&delays, 1), 30000);
+	assert_int_equal(delays_after(&delays, 5), 1800000);
+	assert_int_equal(delays_after(&delays, 99), 1800000);
+	assert_int_equal(delays_parse("250ms", &delays, &why), OK);
+	assert_int_equal(delays_after(&delays, 1), 250);
+	assert_int_equal(delays_parse("", &delays, &why), PERMFAIL);
+	assert_int_equal(delays_parse("30", &delays, &why), PERMFAIL);
+	assert_int_equal(delays_parse("30s,", &delays, &why), PERMFAIL);
+	assert_int_equal(delays_parse("-1s", &delays, &why), PERMFAIL);
+	assert_int_equal(delays_parse("30s 2m", &delays, &why), PERMFAIL);
+	assert_int_equal(delays_parse("999999h", &delays, &why), PERMFAIL);
+}
+
+#define WINDOW_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WINDOW_TEST(newest_of_a_zone_wins_whichever_came_first),
+		WINDOW_TEST(now_overtakes_a_backlog),
+		WINDOW_TEST(a_batch_of_now_holds_nothing_else),
+		WINDOW_TEST(offsets_are_contiguous),
+		WINDOW_TEST(a_zone_put_aside_holds_its_offset_but_not_its_partition),
+		WINDOW_TEST(a_newer_version_replaces_what_was_put_aside),
+		WINDOW_TEST(an_older_version_never_replaces_what_was_put_aside),
+		WINDOW_TEST(offset_waits_for_the_confirmation),
+		WINDOW_TEST(a_confirmation_may_come_after_the_partition_went),
+		WINDOW_TEST(what_was_put_back_comes_first_again),
+		WINDOW_TEST(ceilings_bound_what_waits_and_not_what_is_aside),
+		WINDOW_TEST(late_records_of_a_lost_partition_are_ignored),
+		WINDOW_TEST(a_heal_never_replaces_a_value_and_gives_way_to_a_newer_one),
+		WINDOW_TEST(random_histories_agree_with_a_naive_model),
+		cmocka_unit_test(delays_are_read_strictly),
+	};
+
+	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
+}
