@@ -1,0 +1,781 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A private stack on loopback, in one folder, touching nothing else of the machine.
+# usage() below says what it can do; docs and tests rely on the keys in endpoints.env.
+#
+# A member is one line in MEMBERS and one kind_… function that answers four verbs:
+#   prepare  writes what is missing: folders, keys, configuration (never over a file that is there)
+#   command  sets CMD; the process stays in the foreground and keeps its pid
+#   ready    looks once whether it really answers
+#   keys     prints its lines of endpoints.env
+set -uo pipefail
+export LC_ALL=C
+
+#	name        kind    ports, the first is the one that status shows
+MEMBERS=(
+	"kafka      kafka   broker controller"
+	"redis      redis   redis"
+	"ns1        named   dns rndc"
+	"ns2        named   dns rndc"
+	"ingest     ingest  http admin"
+	"writer-ns1 writer  admin"
+	"writer-ns2 writer  admin"
+)
+OURS="ingest writer" # kinds that need the servers and the topics first
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT" || exit 1
+STACK_DIR=${STACK_DIR:-build/run}
+[[ $STACK_DIR = /* ]] || STACK_DIR=$ROOT/$STACK_DIR
+BIN=${BIN:-build/release}
+[[ $BIN = /* ]] || BIN=$ROOT/$BIN
+STACK_WAIT=${STACK_WAIT:-30}           # seconds for a member to get ready
+STACK_STOP_WAIT=${STACK_STOP_WAIT:-20} # seconds from TERM to KILL
+INGEST_USER=${INGEST_USER:-directdnsonly}
+INGEST_PASSWORD=${INGEST_PASSWORD:-changeme}
+
+usage() {
+	cat <<-'END'
+		usage: tools/stack.sh COMMAND
+		  up [MEMBER…]      start what does not run yet, wait until it answers
+		  down [MEMBER…]    stop it, in reverse order
+		  start|stop NAME   one member (also ingest-2, ingest-3, …: more replicas of ingest)
+		  kill NAME         SIGKILL, now
+		  pause|cont NAME   SIGSTOP, SIGCONT
+		  status            what runs, since when, where
+		  env               addresses, ports, users, password, files
+		  logs NAME [-f]    the end of its log
+		  wipe              down, and remove the folder
+		Members: kafka redis ns1 ns2 ingest writer-ns1 writer-ns2
+		Settings by environment:
+		  STACK_DIR=build/run  the folder; two folders are two stacks
+		  BIN=build/release    where ingest, writer-bind and dadns are
+		  STACK_ENV="A=1 B=2"  more environment for what is started now
+		  STACK_ARGS="--a=1"   more arguments for what is started now
+		  STACK_NOWAIT=1       start does not wait until it is ready
+		Configuration in the folder is written once: edit it between stop and start as you like.
+	END
+}
+
+# ---- words -------------------------------------------------------------------------------------
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+	printf 'stack: %s\n' "$*" >&2
+	exit 1
+}
+
+now_us() { NOW=${EPOCHREALTIME/./}; }
+
+# Sets TOOK to the seconds since $1 (µs).
+took_since() {
+	local ms
+	now_us
+	ms=$(((NOW - $1) / 1000))
+	printf -v TOOK '%d.%02d' $((ms / 1000)) $((ms % 1000 / 10))
+}
+
+# Sleeps without starting a process.
+nap() { read -r -t "$1" -u "$NAP" || true; }
+exec {NAP}<> <(:)
+exec {LOCK}</dev/null
+
+key_of() {
+	KEY=${1^^}
+	KEY=${KEY//-/_}
+}
+
+# ---- members and ports ---------------------------------------------------------------------------
+
+declare -A KIND=() PORT=()
+NAMES=()
+
+# Fills the tables from MEMBERS and the first port.
+number_ports() {
+	local line name kind role roles next=$1
+
+	NAMES=() PORT=()
+	for line in "${MEMBERS[@]}"; do
+		read -r name kind roles <<<"$line"
+		NAMES+=("$name")
+		KIND[$name]=$kind
+		for role in $roles; do
+			PORT[$name.${role}]=$next
+			PORT[$name]=${PORT[$name]:-$next}
+			next=$((next + 1))
+		done
+	done
+	for ((role = 2; role <= 16; role++)); do
+		KIND[ingest-$role]=ingest
+		PORT[ingest-$role]=$(($1 + 60 + 2 * role))
+		PORT[ingest-$role.http]=$(($1 + 60 + 2 * role))
+		PORT[ingest-$role.admin]=$(($1 + 61 + 2 * role))
+	done
+}
+
+# A block of 100 below the kernel's own range, the same for the same folder as long as it is free.
+pick_base() {
+	/usr/bin/python3 - "$STACK_DIR" "$(cat /proc/sys/net/ipv4/ip_local_port_range)" <<-'END'
+		import socket, sys, zlib
+		top = min(32700, int(sys.argv[2].split()[0]) - 100)
+		count = (top - 12000) // 100
+		def free(port):
+		    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+		        with socket.socket(socket.AF_INET, kind) as s:
+		            if kind == socket.SOCK_STREAM:
+		                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		            try:
+		                s.bind(("127.0.0.1", port))
+		            except OSError:
+		                return False
+		    return True
+		start = zlib.crc32(sys.argv[1].encode())
+		for i in range(count):
+		    base = 12000 + (start + i) % count * 100
+		    if all(free(base + p) for p in range(100)):
+		        print(base)
+		        sys.exit(0)
+		sys.exit("stack: no block of 100 free ports on 127.0.0.1")
+	END
+}
+
+load_ports() {
+	PORT_BASE=
+	[ -r "$STACK_DIR/ports" ] && read -r PORT_BASE <"$STACK_DIR/ports"
+	number_ports "${PORT_BASE:-0}"
+}
+
+known() { [ -n "${KIND[$1]:-}" ] || die "there is no member '$1'"; }
+
+is_ours() { [[ " $OURS " == *" ${KIND[$1]} "* ]]; }
+
+# ---- processes -----------------------------------------------------------------------------------
+
+# Sets STATE and BORN of the process $1; a pid alone may be somebody else's by now.
+look_at() {
+	local stat fields
+	STATE='' BORN=''
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	read -ra fields <<<"${stat##*) }"
+	STATE=${fields[0]} BORN=${fields[19]}
+}
+
+# Sets PID. A zombie is dead.
+alive() {
+	local pid='' born=''
+	PID=
+	{ read -r pid <"$STACK_DIR/pids/$1.pid" && read -r born <"$STACK_DIR/pids/$1.born"; } 2>/dev/null
+	[ -n "$pid" ] && look_at "$pid" && [ "$BORN" = "$born" ] && [ "$STATE" != Z ] && PID=$pid
+}
+
+# Runs CMD as member $1. Its parent is a keeper that outlives us and writes the exit code down.
+launch() {
+	local name=$1 pid=
+	# The keeper of the one before us must have had its say, or its code would pass for ours.
+	[ ! -e "$STACK_DIR/pids/$name.pid" ] || exit_code "$name"
+	rm -f "$STACK_DIR/exits/$name"
+	# shellcheck disable=SC2016,SC2086,SC2094
+	read -r pid < <(cd "$STACK_DIR" && exec setsid bash -c '
+		name=$1
+		shift
+		"$@" </dev/null >>"logs/$name.log" 2>&1 &
+		pid=$!
+		read -r stat <"/proc/$pid/stat"
+		read -ra fields <<<"${stat##*) }"
+		echo "${fields[19]}" >"pids/$name.born"
+		echo "$pid" >"pids/$name.pid"
+		echo "$pid"
+		exec </dev/null >/dev/null 2>&1
+		wait "$pid"
+		echo $? >"exits/$name"' keeper "$name" env ${STACK_ENV:-} "${CMD[@]}" ${STACK_ARGS:-} \
+		{LOCK}>&- {NAP}>&- 2>>"$STACK_DIR/logs/$name.log")
+	[ -n "$pid" ]
+}
+
+exit_code() {
+	local i
+	for ((i = 0; i < 100; i++)); do
+		[ -s "$STACK_DIR/exits/$1" ] && break
+		nap 0.01
+	done
+	CODE='?'
+	{ read -r CODE <"$STACK_DIR/exits/$1"; } 2>/dev/null || true
+}
+
+wait_gone() {
+	local name=$1 until
+	now_us
+	until=$((NOW + $2 * 1000000))
+	while alive "$name"; do
+		now_us
+		[ "$NOW" -lt "$until" ] || return 1
+		nap 0.01
+	done
+}
+
+prepare() { "kind_${KIND[$1]}" prepare "$1" || die "$1 could not be prepared"; }
+
+begin() {
+	local name=$1
+	"kind_${KIND[$name]}" command "$name"
+	launch "$name" || die "$name could not be started"
+}
+
+# Shows why $1 did not come up.
+give_up() {
+	tail -n 15 "$STACK_DIR/logs/$1.log" | sed "s/^/    /" >&2
+	die "$1 $2; its log: $STACK_DIR/logs/$1.log"
+}
+
+# Waits until all of $2…, begun at $1 (µs), answer.
+await() {
+	local began=$1 name left
+	shift
+	while [ $# -gt 0 ]; do
+		left=()
+		for name in "$@"; do
+			if ! alive "$name"; then
+				exit_code "$name"
+				give_up "$name" "ended before it was ready, exit code $CODE"
+			fi
+			if "kind_${KIND[$name]}" ready "$name" 2>/dev/null; then
+				took_since "$began"
+				printf '  %-11s ready after %5s s   127.0.0.1:%s\n' "$name" "$TOOK" "${PORT[$name]}"
+			else
+				left+=("$name")
+			fi
+		done
+		set -- ${left[@]+"${left[@]}"}
+		[ $# -gt 0 ] || return 0
+		took_since "$began"
+		[ "${TOOK%.*}" -lt "$STACK_WAIT" ] || give_up "$1" "was not ready within $STACK_WAIT s"
+		nap 0.02
+	done
+}
+
+# ---- looking whether somebody answers, without starting a process ----------------------------------
+
+tcp_open() {
+	local fd
+	{ exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+	exec {fd}>&-
+}
+
+# http_ok PORT PATH
+http_ok() {
+	local fd line=
+	{ exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+	printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&"$fd"
+	read -r -t 2 -u "$fd" line
+	exec {fd}>&-
+	[[ $line == HTTP/1.?' 200'* ]]
+}
+
+# Any answer counts, REFUSED too: a query for the root's SOA with the id "DD".
+dns_answers() {
+	local fd first=
+	{ exec {fd}<>"/dev/udp/127.0.0.1/$1"; } 2>/dev/null || return 1
+	printf 'DD\0\0\0\1\0\0\0\0\0\0\0\0\6\0\1' >&"$fd"
+	IFS= read -r -t 0.3 -n 1 -u "$fd" first
+	exec {fd}>&-
+	[ "$first" = D ]
+}
+
+redis_answers() {
+	local fd line=
+	{ exec {fd}<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+	printf 'PING\r\n' >&"$fd"
+	read -r -t 1 -u "$fd" line
+	exec {fd}>&-
+	[[ $line == +PONG* ]]
+}
+
+# ---- the kinds -----------------------------------------------------------------------------------
+
+kind_kafka() {
+	local dir=$STACK_DIR/$2 broker=${PORT[$2.broker]} controller=${PORT[$2.controller]}
+	case $1 in
+	prepare)
+		tools/kafka.sh fetch || return 1
+		mkdir -p "$dir"
+		[ -e "$dir/server.properties" ] || cat >"$dir/server.properties" <<-END
+			process.roles=broker,controller
+			node.id=1
+			controller.quorum.voters=1@127.0.0.1:$controller
+			listeners=PLAINTEXT://127.0.0.1:$broker,CONTROLLER://127.0.0.1:$controller
+			advertised.listeners=PLAINTEXT://127.0.0.1:$broker
+			controller.listener.names=CONTROLLER
+			log.dirs=$dir/data
+			auto.create.topics.enable=false
+			# one node: every internal topic once, and few partitions
+			offsets.topic.replication.factor=1
+			offsets.topic.num.partitions=3
+			transaction.state.log.replication.factor=1
+			transaction.state.log.min.isr=1
+			transaction.state.log.num.partitions=3
+			share.coordinator.state.topic.replication.factor=1
+			share.coordinator.state.topic.min.isr=1
+			share.coordinator.state.topic.num.partitions=3
+			# quick to start, quick to come back after a kill
+			group.initial.rebalance.delay.ms=0
+			group.min.session.timeout.ms=1000
+			broker.heartbeat.interval.ms=300
+			broker.session.timeout.ms=2000
+			controller.quorum.election.timeout.ms=300
+			controller.quorum.fetch.timeout.ms=1000
+			# small
+			log.cleaner.dedupe.buffer.size=16777216
+			log.index.size.max.bytes=1048576
+		END
+		;;
+	command)
+		# shellcheck disable=SC2016
+		CMD=(env "JAVA_OPTS=-Xms128m -Xmx512m -XX:+ExitOnOutOfMemoryError" bash -c '
+			[ -e kafka/data/meta.properties ] ||
+				"$1" exec kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c kafka/server.properties || exit
+			exec "$1" exec kafka.Kafka kafka/server.properties' kafka "$ROOT/tools/kafka.sh")
+		;;
+	ready) tcp_open "$broker" && [[ $(kcat -b "127.0.0.1:$broker" -L -m 2 2>/dev/null) == *" 1 brokers"* ]] ;;
+	keys) say "KAFKA_BROKERS=127.0.0.1:$broker" ;;
+	esac
+}
+
+kind_redis() {
+	local dir=$STACK_DIR/$2 port=${PORT[$2.redis]}
+	case $1 in
+	prepare)
+		mkdir -p "$dir"
+		[ -e "$dir/redis.conf" ] || cat >"$dir/redis.conf" <<-END
+			bind 127.0.0.1
+			port $port
+			dir "$dir"
+			daemonize no
+			save ""
+			appendonly yes
+			appendfsync always
+			maxmemory-policy noeviction
+		END
+		;;
+	command) CMD=(redis-server "$dir/redis.conf") ;;
+	ready) redis_answers "$port" ;;
+	keys) say "REDIS_URL=redis://127.0.0.1:$port" ;;
+	esac
+}
+
+kind_named() {
+	local dir=$STACK_DIR/$2 dns=${PORT[$2.dns]} rndc=${PORT[$2.rndc]} named
+	case $1 in
+	prepare)
+		mkdir -p "$dir/zones" "$STACK_DIR/bin"
+		# A copy: Debian's AppArmor profile ties the original, by its path, to the system's folders.
+		named=$(PATH=$PATH:/usr/sbin command -v named) || die "there is no named; tools/install.sh run brings it"
+		[ "$STACK_DIR/bin/named" -nt "$named" ] || {
+			cp "$named" "$STACK_DIR/bin/.named.$$" && mv -f "$STACK_DIR/bin/.named.$$" "$STACK_DIR/bin/named"
+		}
+		[ -e "$dir/rndc.key" ] || (
+			umask 077
+			cat >"$dir/rndc.key" <<-END
+				key "dadns" {
+					algorithm hmac-sha256;
+					secret "$(head -c 32 /dev/urandom | base64 -w 0)";
+				};
+			END
+		)
+		[ -e "$dir/named.conf" ] || cat >"$dir/named.conf" <<-END
+			include "$dir/rndc.key";
+			controls { inet 127.0.0.1 port $rndc allow { 127.0.0.1; } keys { "dadns"; }; };
+			options {
+				directory "$dir";
+				listen-on port $dns { 127.0.0.1; };
+				listen-on-v6 { none; };
+				pid-file none;
+				session-keyfile none;
+				lock-file none;
+				allow-new-zones yes;
+				allow-transfer { 127.0.0.1; };
+				recursion no;
+				dnssec-validation no;
+				empty-zones-enable no;
+				notify no;
+				zone-statistics none;
+			};
+			logging {
+				channel log { stderr; severity info; print-time iso8601; print-category yes; print-severity yes; };
+				category default { log; };
+				category lame-servers { null; };
+			};
+		END
+		;;
+	command) CMD=("$STACK_DIR/bin/named" -f -4 -n 2 -L "$STACK_DIR/logs/$2.log" -c "$dir/named.conf") ;;
+	ready) dns_answers "$dns" && tcp_open "$rndc" ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_DNS=127.0.0.1:$dns"
+		say "${KEY}_RNDC=127.0.0.1:$rndc"
+		say "${KEY}_RNDC_KEYFILE=$dir/rndc.key"
+		say "${KEY}_ZONES_DIR=$dir/zones"
+		;;
+	esac
+}
+
+kind_ingest() {
+	local http=${PORT[$2.http]} admin=${PORT[$2.admin]}
+	case $1 in
+	prepare) write_config ;;
+	command)
+		CMD=("$BIN/ingest" --config "$STACK_DIR/dadns.yml" "--app.listen=127.0.0.1:$http" "--admin.listen=127.0.0.1:$admin")
+		;;
+	ready) http_ok "$admin" /readyz && tcp_open "$http" ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_URL=http://127.0.0.1:$http"
+		say "${KEY}_ADMIN_URL=http://127.0.0.1:$admin"
+		;;
+	esac
+}
+
+kind_writer() {
+	local admin=${PORT[$2.admin]}
+	case $1 in
+	prepare) write_config ;;
+	command)
+		CMD=("$BIN/writer-bind" --config "$STACK_DIR/dadns.yml" --backend "${2#writer-}" "--admin.listen=127.0.0.1:$admin")
+		;;
+	ready) http_ok "$admin" /readyz ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_ADMIN_URL=http://127.0.0.1:$admin"
+		;;
+	esac
+}
+
+# ---- what our own programs read --------------------------------------------------------------------
+
+# One stanza for each name server, whether it runs or not.
+write_config() {
+	local name
+
+	mkdir -p "$STACK_DIR/secrets"
+	[ -e "$STACK_DIR/secrets/ingest-password" ] || (umask 077 && say "$INGEST_PASSWORD" >"$STACK_DIR/secrets/ingest-password")
+	[ -e "$STACK_DIR/dadns.yml" ] && return
+	{
+		cat <<-END
+			log_level: INFO
+			app:
+			  listen: 127.0.0.1:${PORT[ingest.http]}
+			  auth_username: $INGEST_USER
+			  auth_password_file: $STACK_DIR/secrets/ingest-password
+			kafka:
+			  brokers: 127.0.0.1:${PORT[kafka.broker]}
+			redis:
+			  url: redis://127.0.0.1:${PORT[redis.redis]}
+			topics:
+			  partitions: 12
+			dns:
+			  backends:
+		END
+		for name in "${NAMES[@]}"; do
+			[ "${KIND[$name]}" = named ] || continue
+			cat <<-END
+				    $name:
+				      type: bind
+				      zones_dir: $STACK_DIR/$name/zones
+				      dns: 127.0.0.1:${PORT[$name.dns]}
+				      rndc: 127.0.0.1:${PORT[$name.rndc]}
+				      rndc_key_file: $STACK_DIR/$name/rndc.key
+			END
+		done
+	} >"$STACK_DIR/.dadns.yml" && mv "$STACK_DIR/.dadns.yml" "$STACK_DIR/dadns.yml"
+}
+
+# endpoints.env: the table's members, and each replica of ingest that was ever started here.
+write_keys() {
+	local name file
+	(
+		umask 077
+		say "STACK_DIR=$STACK_DIR"
+		say "INGEST_USER=$INGEST_USER"
+		say "INGEST_PASSWORD=$(cat "$STACK_DIR/secrets/ingest-password")"
+		say "DADNS_CONFIG=$STACK_DIR/dadns.yml"
+		for name in "${NAMES[@]}"; do
+			"kind_${KIND[$name]}" keys "$name"
+		done
+		for file in "$STACK_DIR"/pids/ingest-*.pid; do
+			[ -e "$file" ] || continue
+			name=${file##*/}
+			kind_ingest keys "${name%.pid}"
+		done
+	) >"$STACK_DIR/.endpoints.env.$$"
+	chmod 600 "$STACK_DIR/.endpoints.env.$$"
+	mv -f "$STACK_DIR/.endpoints.env.$$" "$STACK_DIR/endpoints.env"
+}
+
+apply_topics() {
+	local began
+	now_us
+	began=$NOW
+	if ! "$BIN/dadns" topics apply --config "$STACK_DIR/dadns.yml" </dev/null >>"$STACK_DIR/logs/topics.log" 2>&1 {LOCK}>&-; then
+		tail -n 15 "$STACK_DIR/logs/topics.log" | sed "s/^/    /" >&2
+		die "'dadns topics apply' failed; its output: $STACK_DIR/logs/topics.log"
+	fi
+	took_since "$began"
+	printf '  %-11s applied in  %5s s\n' topics "$TOOK"
+}
+
+# ---- commands --------------------------------------------------------------------------------------
+
+take_lock() {
+	mkdir -p "$STACK_DIR"
+	exec {LOCK}>"$STACK_DIR/.lock"
+	flock -w 120 "$LOCK" || die "another up or down is at work in $STACK_DIR"
+}
+
+# Everything that is needed before the first process: folders, ports, endpoints.env.
+set_up() {
+	local name running=
+
+	if [ -n "$PORT_BASE" ] && [ -e "$STACK_DIR/endpoints.env" ]; then
+		[ "${1:-}" = up ] || return 0
+		for name in "${NAMES[@]}"; do
+			alive "$name" && running=yes
+		done
+		[ -z "$running" ] || return 0
+	fi
+	mkdir -p "$STACK_DIR"/{pids,logs,exits,secrets}
+	if [ -z "$running" ]; then
+		name=$(pick_base) || exit 1
+		if [ "$name" != "$PORT_BASE" ]; then # configuration with other ports is worth nothing
+			rm -f "$STACK_DIR"/{dadns.yml,kafka/server.properties,redis/redis.conf,ns*/named.conf}
+			echo "$name" >"$STACK_DIR/ports"
+		fi
+	fi
+	load_ports
+	for name in "${NAMES[@]}"; do
+		[ "${KIND[$name]}" = kafka ] || "kind_${KIND[$name]}" prepare "$name" || exit 1
+	done
+	write_keys
+}
+
+cmd_up() {
+	local name chosen=("$@") began wanted=() ours=() first all
+
+	tools/install.sh run || exit 1
+	take_lock
+	load_ports
+	now_us
+	all=$NOW
+	for name in "$@"; do
+		known "$name"
+	done
+	set_up up
+	[ $# -gt 0 ] || chosen=("${NAMES[@]}")
+	for name in "${chosen[@]}"; do
+		if alive "$name"; then
+			printf '  %-11s runs already           127.0.0.1:%s\n' "$name" "${PORT[$name]}"
+		elif is_ours "$name"; then
+			ours+=("$name")
+		else
+			wanted+=("$name")
+		fi
+	done
+	if [ ${#ours[@]} -gt 0 ]; then
+		for first in ingest writer-bind dadns; do
+			[ -x "$BIN/$first" ] || die "there is no $BIN/$first; make builds it"
+		done
+	fi
+
+	for name in ${wanted[@]+"${wanted[@]}"}; do
+		prepare "$name"
+	done
+	now_us
+	began=$NOW
+	for name in ${wanted[@]+"${wanted[@]}"}; do
+		begin "$name"
+	done
+	await "$began" ${wanted[@]+"${wanted[@]}"}
+	[ ${#ours[@]} -eq 0 ] || apply_topics
+	for name in ${ours[@]+"${ours[@]}"}; do
+		prepare "$name"
+	done
+	now_us
+	began=$NOW
+	for name in ${ours[@]+"${ours[@]}"}; do
+		begin "$name"
+	done
+	await "$began" ${ours[@]+"${ours[@]}"}
+	write_keys
+	took_since "$all"
+	say "Up in $TOOK s. Addresses: ${STACK_DIR#"$ROOT"/}/endpoints.env, logs: ${STACK_DIR#"$ROOT"/}/logs"
+}
+
+cmd_start() {
+	local began
+	known "$1"
+	if ! set_up start; then exit 1; fi
+	alive "$1" && {
+		say "  $1 runs already"
+		return
+	}
+	prepare "$1"
+	now_us
+	began=$NOW
+	begin "$1"
+	[[ $1 != ingest-* ]] || write_keys
+	[ -n "${STACK_NOWAIT:-}" ] || await "$began" "$1"
+}
+
+# Reports by its code whether TERM was enough.
+end() {
+	local name=$1 began=$2
+	if wait_gone "$name" "$STACK_STOP_WAIT"; then
+		exit_code "$name"
+		took_since "$began"
+		printf '  %-11s stopped in %5s s, exit code %s\n' "$name" "$TOOK" "$CODE"
+		return 0
+	fi
+	kill -KILL "$PID" 2>/dev/null
+	wait_gone "$name" 10
+	printf '  %-11s did not stop within %s s: killed\n' "$name" "$STACK_STOP_WAIT"
+	return 1
+}
+
+# A paused process takes its TERM when it goes on.
+ask_to_end() { kill -TERM "$PID" 2>/dev/null && kill -CONT "$PID" 2>/dev/null; }
+
+cmd_stop() {
+	known "$1"
+	alive "$1" || {
+		say "  $1 does not run"
+		return 0
+	}
+	now_us
+	ask_to_end
+	end "$1" "$NOW"
+}
+
+# shellcheck disable=SC2120
+cmd_down() {
+	local file name chosen=("$@") i wave batch began rc=0
+
+	[ -e "$STACK_DIR/ports" ] || return 0
+	take_lock
+	for name in "$@"; do
+		known "$name"
+	done
+	if [ $# -eq 0 ]; then
+		chosen=()
+		for file in "$STACK_DIR"/pids/*.pid; do
+			[ -e "$file" ] || continue
+			name=${file##*/}
+			chosen+=("${name%.pid}")
+		done
+	fi
+	for wave in ours servers; do
+		batch=()
+		now_us
+		began=$NOW
+		for ((i = ${#chosen[@]} - 1; i >= 0; i--)); do
+			name=${chosen[i]}
+			if { [ $wave = ours ] && is_ours "$name"; } || { [ $wave = servers ] && ! is_ours "$name"; }; then
+				alive "$name" || continue
+				ask_to_end
+				batch+=("$name")
+			fi
+		done
+		for name in ${batch[@]+"${batch[@]}"}; do
+			end "$name" "$began" || rc=1
+		done
+	done
+	return $rc
+}
+
+cmd_kill() {
+	known "$1"
+	alive "$1" || die "$1 does not run"
+	kill -KILL "$PID"
+	wait_gone "$1" 10 && exit_code "$1"
+}
+
+cmd_pause() {
+	local i
+	known "$1"
+	alive "$1" || die "$1 does not run"
+	kill -STOP "$PID"
+	for ((i = 0; i < 500; i++)); do
+		look_at "$PID" && [ "$STATE" = T ] && return 0
+		nap 0.01
+	done
+	die "$1 did not pause"
+}
+
+cmd_cont() {
+	known "$1"
+	alive "$1" || die "$1 does not run"
+	kill -CONT "$PID"
+}
+
+cmd_status() {
+	local name file names=("${NAMES[@]}") kb since
+
+	for file in "$STACK_DIR"/pids/ingest-*.pid; do
+		[ -e "$file" ] || continue
+		name=${file##*/}
+		names+=("${name%.pid}")
+	done
+	printf '%-11s %-10s %8s %10s %8s  %s\n' NAME STATE PID RUNNING MEMORY ADDRESS
+	for name in "${names[@]}"; do
+		if alive "$name"; then
+			kb=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$PID/status" 2>/dev/null)
+			since=$(ps -o etime= -p "$PID")
+			[ "$STATE" = T ] && STATE=paused || STATE=running
+			printf '%-11s %-10s %8s %10s %5s MB  127.0.0.1:%s\n' "$name" "$STATE" "$PID" "${since// /}" $((${kb:-0} / 1024)) "${PORT[$name]}"
+		elif [ -s "$STACK_DIR/exits/$name" ]; then
+			printf '%-11s %-10s %8s %10s %8s  exit code %s\n' "$name" down - - - "$(cat "$STACK_DIR/exits/$name")"
+		else
+			printf '%-11s %-10s %8s %10s %8s\n' "$name" down - - -
+		fi
+	done
+}
+
+cmd_env() {
+	[ -e "$STACK_DIR/endpoints.env" ] || die "there is no stack in $STACK_DIR; tools/stack.sh up makes one"
+	cat "$STACK_DIR/endpoints.env"
+}
+
+cmd_logs() {
+	[ -e "$STACK_DIR/logs/$1.log" ] || die "there is no log of '$1'"
+	tail -n 200 ${2:+"$2"} "$STACK_DIR/logs/$1.log"
+}
+
+# shellcheck disable=SC2119,SC2120
+cmd_wipe() {
+	[ -e "$STACK_DIR" ] || return 0
+	[ -e "$STACK_DIR/.lock" ] || [ -e "$STACK_DIR/ports" ] || die "$STACK_DIR does not look like a stack; not removed"
+	cmd_down
+	rm -rf "$STACK_DIR"
+}
+
+load_ports
+COMMAND=${1:-help}
+shift || true
+case $COMMAND in
+up | down) "cmd_$COMMAND" "$@" ;;
+status | env | wipe) "cmd_$COMMAND" ;;
+start | stop | kill | pause | cont)
+	[ $# -gt 0 ] || die "which member? tools/stack.sh $COMMAND NAME"
+	for member in "$@"; do
+		"cmd_$COMMAND" "$member" || exit
+	done
+	;;
+logs)
+	[ $# -gt 0 ] || die "which member? tools/stack.sh logs NAME [-f]"
+	cmd_logs "$@"
+	;;
+help | -h | --help) usage ;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac
