@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event.h: what travels in Kafka, as structs and as bytes. proto/ is the contract (JSON Schema and
- * examples, which are this codec's golden tests). jansson stays in event.c.
+ * examples, which are this codec's golden tests). jansson stays in event_*.c.
  *
  * Every value is one JSON object whose first field is "schema": "<kind>/<major>.<minor>". A reader
  * keeps fields it does not know (`extra`: decode then encode gives them back) and stops at a newer
@@ -8,6 +8,8 @@
  * that is not ours or not whole (it belongs in the dead letters).
  *
  * Encoding borrows; a decoded event owns its texts in `memory`: *_finish frees them.
+ * `extra` belongs to the kind it was decoded from: never hand it on to another kind. An empty text
+ * is written as none.
  * Decoding checks what a later hand relies on (I10): names by name_parse, RRset names inside the
  * zone, printable ASCII everywhere, known states and operations.
  */
@@ -31,7 +33,7 @@
 /* Earlier pushes that a value lists. */
 #define ZONE_EARLIER_MAX 256
 
-/* --- versions and ids ------------------------------------------------------------------------ */
+/* --- versions and ids ------------------------------------------------------------------------- */
 
 /* I4: (epoch, offset in dadns.pushes) of the push that made a value. epoch 0 = none. */
 struct version {
@@ -55,7 +57,7 @@ bool event_id_equal(const struct event_id *a, const struct event_id *b);
 void event_id_text(const struct event_id *id, char out[EVENT_ID_TEXT_SIZE]);
 bool event_id_parse(struct span text, struct event_id *out);
 
-/* --- keys ------------------------------------------------------------------------------------ */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 #define TOPIC_PUSHES "dadns.pushes"
 #define TOPIC_ZONES "dadns.zones"
@@ -68,7 +70,7 @@ bool event_id_parse(struct span text, struct event_id *out);
 #define KEY_EPOCH "@epoch"
 #define KEY_BARRIER "@barrier"
 
-/* --- dadns.pushes: what was said --------------------------------------------------------------- */
+/* --- dadns.pushes: what was said -------------------------------------------------------------- */
 
 enum push_op { PUSH_SAVE, PUSH_DELETE };
 enum only_if { ONLY_IF_UNSET, ONLY_IF_ABSENT, ONLY_IF_VERSION };
@@ -82,12 +84,12 @@ struct push_event {
 	const char *sender;   /* the credential */
 	const char *source;   /* address it came from; NULL: none */
 	int64_t received_at_ms;
-	bool now;       /* named_reload=yes: overtakes a backlog */
-	bool mass;      /* I11 */
-	bool unchecked; /* taken while Redis could not be asked for a hold */
-	struct version seen;    /* held pushes: highest version the door knew; none = absent */
+	bool now;            /* named_reload=yes: overtakes a backlog */
+	bool mass;           /* I11 */
+	bool unchecked;      /* taken while Redis could not be asked for a hold */
+	struct version seen; /* held pushes: highest version the door knew; none = absent */
 	bool has_seen;
-	enum only_if only_if;   /* I6 */
+	enum only_if only_if; /* I6 */
 	struct version only_if_version;
 	/* PUSH_SAVE only: */
 	uint32_t serial;
@@ -105,7 +107,7 @@ MUST_CHECK enum outcome push_event_decode(struct span bytes, struct push_event *
 					  struct reason *why);
 void push_event_finish(struct push_event *event);
 
-/* --- dadns.zones: what is true ------------------------------------------------------------------ */
+/* --- dadns.zones: what is true ---------------------------------------------------------------- */
 
 struct earlier_push {
 	struct event_id id;
@@ -115,7 +117,7 @@ struct earlier_push {
 struct zone_event {
 	struct name zone;
 	struct version version;
-	struct event_id id;  /* of the push that made it */
+	struct event_id id; /* of the push that made it */
 	bool deleted;
 	const char *owner;
 	const char *username; /* NULL: admin level */
@@ -136,6 +138,8 @@ struct zone_event {
 	const char *extra;
 	void *memory;
 };
+/* A zone that is not deleted must have its RRsets, or the process ends (I5): a summary is never
+ * written back. */
 void zone_event_encode(const struct zone_event *event, struct buf *out);
 MUST_CHECK enum outcome zone_event_decode(struct span bytes, struct zone_event *out,
 					  struct reason *why);
@@ -167,20 +171,20 @@ void barrier_event_encode(const struct barrier_event *event, struct buf *out);
 MUST_CHECK enum outcome barrier_event_decode(struct span bytes, struct barrier_event *out,
 					     struct reason *why);
 
-/* --- dadns.heals: compare-and-swap for one backend (I6) ------------------------------------------ */
+/* --- dadns.heals: compare-and-swap for one backend (I6) --------------------------------------- */
 
 struct heal_event {
 	struct event_id id;
 	const char *backend;
 	struct name zone;
 	bool saw_absent;
-	const char *saw_digest;      /* NULL when absent */
-	struct version saw_version;  /* none: could not be read */
-	bool stuck_ahead;            /* saw_version names a stamp that may be overwritten */
-	const char *by;              /* "reconciler", "dlq replay", ... */
+	const char *saw_digest;     /* NULL when absent */
+	struct version saw_version; /* none: could not be read */
+	bool stuck_ahead;           /* saw_version names a stamp that may be overwritten */
+	const char *by;             /* "reconciler", "dlq replay", ... */
 	const char *because;
 	int64_t made_at_ms;
-	struct zone_event value;     /* what the log says */
+	struct zone_event value; /* what the log says */
 
 	const char *extra;
 	void *memory;
@@ -190,7 +194,7 @@ MUST_CHECK enum outcome heal_event_decode(struct span bytes, struct heal_event *
 					  struct reason *why);
 void heal_event_finish(struct heal_event *event);
 
-/* --- dadns.status: what became of it -------------------------------------------------------------- */
+/* --- dadns.status: what became of it ---------------------------------------------------------- */
 
 #define STATUS_JUDGE "judge" /* the backend name under which the judge speaks */
 
@@ -232,10 +236,10 @@ struct status_event {
 	const char *reason; /* NULL: none */
 	int64_t attempt;    /* 0: does not apply */
 	int64_t next_try_ms; /* 0: none; wall clock */
-	int64_t took_us;    /* -1: unknown */
-	int64_t lag_us;     /* received by the door -> this state; -1: unknown */
+	int64_t took_us;     /* -1: unknown */
+	int64_t lag_us;      /* received by the door -> this state; -1: unknown */
 	int64_t at_ms;
-	const char *by;     /* host:pid of the one who says it */
+	const char *by; /* host:pid of the one who says it */
 
 	const char *extra;
 	void *memory;
@@ -247,18 +251,19 @@ MUST_CHECK enum outcome status_event_decode(struct span bytes, struct status_eve
 					    struct reason *why);
 void status_event_finish(struct status_event *event);
 
-/* --- dadns.audits: the registry of backends, and the last pass over each --------------------------- */
+/* --- dadns.audits: the registry of backends, and the last pass over each ---------------------- */
 
 struct audit_event {
 	const char *backend;
-	const char *type;    /* "bind", "coredns_mysql", "powerdns" */
+	const char *type; /* "bind", "coredns_mysql", "powerdns" */
 	bool retired;
 	int64_t joined_at_ms;
 	int64_t retired_at_ms; /* 0 */
 	bool has_pass;
 	int64_t pass_started_at_ms;
 	int64_t pass_finished_at_ms; /* 0: under way */
-	int64_t zones_expected, zones_checked, missing, drifted, undead, foreign, unreadable, healed;
+	int64_t zones_expected, zones_checked, missing, drifted, undead, foreign, unreadable,
+		healed;
 	const char *const *samples; /* names of zones that were found wrong, a few */
 	size_t sample_count;
 
@@ -270,7 +275,7 @@ MUST_CHECK enum outcome audit_event_decode(struct span bytes, struct audit_event
 					   struct reason *why);
 void audit_event_finish(struct audit_event *event);
 
-/* --- headers ---------------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 struct header {
 	const char *name;
@@ -317,8 +322,8 @@ struct dead_letter_headers {
 	char numbers[8][24];
 };
 /* dlq.original.topic/partition/offset/timestamp, dlq.group, dlq.backend, dlq.stage, dlq.error.code,
- * dlq.error.message, dlq.attempts, dlq.first-failed-at, and __connect.errors.topic/partition/offset/
- * exception.message. Borrows from `letter`. */
+ * dlq.error.message, dlq.attempts, dlq.first-failed-at, and
+ * __connect.errors.topic/partition/offset/ exception.message. Borrows from `letter`. */
 void dead_letter_headers(struct dead_letter_headers *out, const struct dead_letter *letter);
 
 #endif

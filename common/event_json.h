@@ -3,7 +3,8 @@
  *
  * Writing prints straight into a buf (event_write.c). Reading lets jansson parse, then *takes* one
  * field after the other out of the object and copies it into the event's own memory
- * (event_read.c, event_rrset.c); what is left at the end are the fields we do not know.
+ * (event_open.c, event_read.c, event_rrset.c); what is left at the end are the fields we do not
+ * know.
  *
  * The first thing that is wrong sticks: every later fields_* call does nothing and answers
  * NULL, 0 or false, and fields_close gives that outcome back. So a decoder is a straight list.
@@ -15,8 +16,8 @@
 
 #include "common/event.h"
 
-/* I9: no value that we take for an event is larger; zones of the door's ceiling fit. */
-#define EVENT_BYTES_MAX ((size_t)64 << 20)
+/* I9: no value that we take for an event is larger; the largest message of any topic fits. */
+#define EVENT_BYTES_MAX ((size_t)17 << 20)
 /* Integers that jq and every other JSON reader keep exact. */
 #define INTEGER_MAX INT64_C(9007199254740991)
 
@@ -31,7 +32,7 @@
 #define SCHEMA_MAJOR 1
 #define SCHEMA_MINOR 0
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* {"schema":"KIND/1.0" */
 void event_put_begin(struct buf *out, const char *kind);
@@ -57,7 +58,7 @@ void event_put_rrsets(struct buf *out, const struct rrset *rrsets, size_t count)
 /* ,"NAME": and nothing else. */
 void event_put_key(struct buf *out, const char *name);
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 struct json_t; /* jansson's */
 struct event_memory;
@@ -114,7 +115,7 @@ void fields_drop_list(struct fields *fields, const char *name);
 /* What nobody took, or NULL. The last call. */
 const char *fields_extra(struct fields *fields);
 
-/* Shared by the two files that read. `fields_take` gives a reference to drop, or NULL. */
+/* Shared by the files that read. `fields_take` gives a reference to drop, or NULL. */
 struct json_t *fields_take(struct fields *fields, const char *name, enum need need);
 void *event_memory_get(struct fields *fields, size_t size); /* aligned for pointers */
 const char *event_memory_text(struct fields *fields, struct span text);
