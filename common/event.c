@@ -181,7 +181,7 @@ void event_headers(struct event_headers *out, const char *kind, const struct eve
 	out->count = 0;
 	event_id_text(id, out->id);
 	clock_text(at_ms, out->time);
-	(void)snprintf(out->type, sizeof(out->type), "%s", kind); /* our own kinds fit */
+	(void)snprintf(out->type, sizeof(out->type), "dadns.%s", kind); /* our own kinds fit */
 	(void)snprintf(out->schema, sizeof(out->schema), "urn:dadns:schema:%s:%d.%d", kind,
 		       SCHEMA_MAJOR, SCHEMA_MINOR);
 	add(out, "ce_specversion", span_of("1.0"));

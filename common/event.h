@@ -251,17 +251,33 @@ MUST_CHECK enum outcome status_event_decode(struct span bytes, struct status_eve
 					    struct reason *why);
 void status_event_finish(struct status_event *event);
 
-/* --- dadns.audits: the registry of backends, and the last pass over each ---------------------- */
+/* --- dadns.audits: the registry of backends, and the last audit of each ----------------------- */
 
-struct audit_event {
+/* Two records under two keys: each has its own writer, so neither overwrites the other. */
+
+/* In the registry: written by the backend's writer when it joins, by `dadns backend retire`. */
+struct backend_event {
 	const char *backend;
 	const char *type; /* "bind", "coredns_mysql", "powerdns" */
 	bool retired;
 	int64_t joined_at_ms;
-	int64_t retired_at_ms; /* 0 */
-	bool has_pass;
-	int64_t pass_started_at_ms;
-	int64_t pass_finished_at_ms; /* 0: under way */
+	int64_t retired_at_ms; /* 0: not retired */
+
+	const char *extra;
+	void *memory;
+};
+/* The key: "<backend>". */
+void backend_event_key(const struct backend_event *event, struct buf *out);
+void backend_event_encode(const struct backend_event *event, struct buf *out);
+MUST_CHECK enum outcome backend_event_decode(struct span bytes, struct backend_event *out,
+					     struct reason *why);
+void backend_event_finish(struct backend_event *event);
+
+/* The last audit pass over a backend: written by the reconciler. */
+struct audit_event {
+	const char *backend;
+	int64_t started_at_ms;
+	int64_t finished_at_ms; /* 0: under way */
 	int64_t zones_expected, zones_checked, missing, drifted, undead, foreign, unreadable,
 		healed;
 	const char *const *samples; /* names of zones that were found wrong, a few */
@@ -270,6 +286,8 @@ struct audit_event {
 	const char *extra;
 	void *memory;
 };
+/* The key: "<backend>/audit"; a backend has no slash in its name. */
+void audit_event_key(const struct audit_event *event, struct buf *out);
 void audit_event_encode(const struct audit_event *event, struct buf *out);
 MUST_CHECK enum outcome audit_event_decode(struct span bytes, struct audit_event *out,
 					   struct reason *why);
@@ -283,7 +301,7 @@ struct header {
 };
 
 /* CloudEvents 1.0 binary binding (ce_specversion, ce_id, ce_source, ce_type, ce_subject, ce_time,
- * ce_dataschema, content-type) and traceparent. `type` is the schema kind ("push"). */
+ * ce_dataschema, content-type) and traceparent. ce_type is "dadns.KIND" ("dadns.push"). */
 #define EVENT_HEADERS_MAX 9
 struct event_headers {
 	struct header items[EVENT_HEADERS_MAX];
@@ -293,8 +311,9 @@ struct event_headers {
 	char type[24];
 	char schema[40];
 };
-/* `source` ("/ingest/host", borrowed), `zone` (borrowed) and `traceparent` (borrowed, may be empty)
- * must outlive `out`. */
+/* `kind` is the schema kind ("push"). `source` ("/ingest/host"), `zone` (the subject; in
+ * dadns.audits the backend) and `traceparent` (may be empty) are borrowed: they must outlive `out`.
+ */
 void event_headers(struct event_headers *out, const char *kind, const struct event_id *id,
 		   const char *source, const char *zone, int64_t at_ms, struct span traceparent);
 #define TRACEPARENT_SIZE 56

@@ -27,6 +27,7 @@
 #define KIND_BARRIER "barrier"
 #define KIND_HEAL "heal"
 #define KIND_STATUS "status"
+#define KIND_BACKEND "backend"
 #define KIND_AUDIT "audit"
 /* What we write, for all kinds; the major number is also the highest that we read. */
 #define SCHEMA_MAJOR 1

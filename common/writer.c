@@ -706,28 +706,30 @@ static void turn(struct writer *writer)
 /* The registry of backends: joined by their writer. */
 static void join_registry(struct writer *writer)
 {
+	struct buf key = BUF_INIT(512);
 	struct buf value = BUF_INIT(STATUS_TEXT_MAX);
 	struct event_headers headers;
 	struct event_id id = event_id_create();
 	struct confirmation *confirmation = xcalloc(1, sizeof(*confirmation));
 	int64_t now_ms = clock_wall_ms();
+	struct backend_event event = {
+		.backend = writer->name, .type = writer->ops->type, .joined_at_ms = now_ms};
 
 	*confirmation = (struct confirmation){writer, NULL};
-	audit_event_encode(&(struct audit_event){.backend = writer->name,
-						 .type = writer->ops->type,
-						 .joined_at_ms = now_ms},
-			   &value);
-	event_headers(&headers, "audit", &id, writer->source, writer->name, now_ms, SPAN_EMPTY);
+	backend_event_key(&event, &key);
+	backend_event_encode(&event, &value);
+	event_headers(&headers, "backend", &id, writer->source, writer->name, now_ms, SPAN_EMPTY);
 	if (!send_record(writer,
 			 &(struct bus_record){.topic = TOPIC_AUDITS,
 					      .partition = BUS_BY_KEY,
-					      .key = span_of(writer->name),
+					      .key = buf_span(&key),
 					      .value = buf_span(&value),
 					      .headers = headers.items,
 					      .header_count = headers.count},
 			 confirmed, confirmation)) {
 		free(confirmation);
 	}
+	buf_finish(&key);
 	buf_finish(&value);
 }
 

@@ -51,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ROUND_TRIP(zone, input, zone_event_finish);
 	ROUND_TRIP(heal, input, heal_event_finish);
 	ROUND_TRIP(status, input, status_event_finish);
+	ROUND_TRIP(backend, input, backend_event_finish);
 	ROUND_TRIP(audit, input, audit_event_finish);
 	ROUND_TRIP(epoch, input, NOTHING_TO_FINISH);
 	ROUND_TRIP(barrier, input, NOTHING_TO_FINISH);
