@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/writer_parts.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+void writer_backend_away(struct writer *writer, const struct reason *why)
+{
+	bool news = writer->probe_pause_ms == 0;
+
+	writer->probe_pause_ms = news ? PROBE_FIRST_MS : writer->probe_pause_ms * 2;
+	if (writer->probe_pause_ms > PROBE_LAST_MS) {
+		writer->probe_pause_ms = PROBE_LAST_MS;
+	}
+	writer->probe_at_ms = clock_ms() + writer->probe_pause_ms;
+	service_ready(writer->service, "backend", false, why->text);
+	if (news) {
+		metric_add(&writer_rows[AWAY], 1);
+		log_warn("backend is away, waiting for it", F("backend", writer->name),
+			 F("why", why->text));
+		if (writer->producer != NULL) {
+			writer_say_backend(writer, STATUS_AWAY, why->text);
+		}
+	}
+}
+
+/* I4: a backend that came back with less than we had brought it is read again from there. */
+static void rewind_if_behind(struct writer *writer)
+{
+	enum window_topic topic;
+	int32_t partition;
+	int64_t next;
+	bool changed;
+	struct reason why;
+
+	for (size_t i = 0; window_progress(writer->window, i, &topic, &partition, &next, &changed);
+	     i++) {
+		int64_t position;
+
+		if (topic != WINDOW_ZONES) {
+			continue;
+		}
+		position = writer->ops->position(writer->backend, partition);
+		if (position >= window_stored_offset(writer->window, topic, partition)) {
+			continue;
+		}
+		log_warn("backend came back behind its position, reading again",
+			 F("partition", partition), F("position", position),
+			 F("was", window_stored_offset(writer->window, topic, partition)));
+		if (bus_seek(writer->consumer, writer_topics[topic], partition, position, &why) !=
+		    OK) {
+			service_stop(writer->service, &why); /* a restart reads it as well */
+			return;
+		}
+		window_open(writer->window, topic, partition, position);
+		i = (size_t)-1; /* window_open moved the list: from the start */
+	}
+}
+
+static bool backend_is_there(struct writer *writer)
+{
+	struct reason why;
+
+	if (writer->probe_pause_ms == 0) {
+		return true;
+	}
+	if (clock_ms() < writer->probe_at_ms) {
+		return false;
+	}
+	if (writer->ops->open(writer->backend, &why) != OK) {
+		writer_backend_away(writer, &why);
+		return false;
+	}
+	return true;
+}
+
+void writer_backend_back(struct writer *writer)
+{
+	if (writer->probe_pause_ms == 0) {
+		return;
+	}
+	writer->probe_pause_ms = 0;
+	service_ready(writer->service, "backend", true, NULL);
+	log_info("backend is back", F("backend", writer->name));
+	writer_say_backend(writer, STATUS_BACK, NULL);
+}
+
+/* What came of one zone. */
+static void settle(struct writer *writer, struct window_item *item, const struct change *change)
+{
+	const struct zone_event *value = item_value(item);
+	enum status_state state = STATUS_APPLIED;
+
+	writer->burst.zones++;
+	if (change->outcome != OK) {
+		writer->burst.failures++;
+		metric_add(&writer_rows[REFUSED], 1);
+		if (item->attempt++ == 0) {
+			item->first_failed_at_ms = clock_wall_ms();
+		}
+		window_put_aside(writer->window, item,
+				 clock_ms() + delays_after(&writer->delays, item->attempt));
+		log_warn("zone put aside", F("zone", value->zone.text), F("attempt", item->attempt),
+			 F("why", change->why.text));
+		writer_say_zone(writer, item, STATUS_RETRYING, change, NULL);
+		return;
+	}
+	switch (change->result) {
+	case CHANGE_OLDER:
+		metric_add(&writer_rows[OLDER], 1);
+		window_finish(writer->window, item);
+		return;
+	case CHANGE_VERIFIED:
+		metric_add(&writer_rows[VERIFIED], 1);
+		state = STATUS_VERIFIED;
+		break;
+	case CHANGE_APPLIED:
+		metric_add(&writer_rows[APPLIED], 1);
+		metric_observe_us(&writer_rows[SERVED_SECONDS],
+				  (clock_wall_ms() - value->received_at_ms) * 1000);
+		break;
+	}
+	writer_say_zone(writer, item, state, change, item);
+	window_confirming(writer->window, item);
+}
+
+static void apply_batch(struct writer *writer)
+{
+	size_t count;
+	int64_t began_us = clock_us();
+	struct reason why;
+	enum outcome outcome;
+
+	count = window_take(writer->window, writer->batch, (size_t)writer->config->batch_zones);
+	if (count == 0) {
+		return;
+	}
+	if (writer->burst.began_ms == 0) {
+		writer->burst.began_ms = clock_ms();
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct window_item *item = writer->batch[i];
+
+		writer->changes[i] = (struct change){.value = item_value(item), .took_us = -1};
+		if (item->topic == WINDOW_HEALS) {
+			struct backend_view *view = &writer->views[i];
+
+			*view = (struct backend_view){.absent = item->heal.saw_absent,
+						      .version = item->heal.saw_version};
+			if (item->heal.saw_digest != NULL) {
+				(void)snprintf(view->digest, sizeof(view->digest), "%s",
+					       item->heal.saw_digest);
+			}
+			writer->changes[i].expect = view;
+			writer->changes[i].stuck_ahead = item->heal.stuck_ahead;
+		}
+	}
+
+	outcome = writer->ops->apply(writer->backend, writer->changes, count, &why);
+	if (outcome != OK) {
+		for (size_t i = count; i-- != 0;) {
+			window_put_back(writer->window, writer->batch[i]);
+		}
+		writer_backend_away(writer, &why);
+		return;
+	}
+	writer_backend_back(writer);
+	metric_observe_us(&writer_rows[APPLY_SECONDS], clock_us() - began_us);
+	for (size_t i = 0; i < count; i++) {
+		settle(writer, writer->batch[i], &writer->changes[i]);
+	}
+	writer->burst.ended_ms = clock_ms();
+}
+
+void writer_apply(struct writer *writer)
+{
+	if (window_waiting(writer->window) == 0 && writer->probe_pause_ms == 0) {
+		return;
+	}
+	if (!backend_is_there(writer)) {
+		return;
+	}
+	if (writer->probe_pause_ms != 0) {
+		rewind_if_behind(writer);
+	}
+	if (window_waiting(writer->window) != 0) {
+		apply_batch(writer);
+	} else {
+		writer_backend_back(writer);
+	}
+}

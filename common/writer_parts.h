@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writer_parts.h: the writer core's own struct, for its files only: writer.c (life and progress),
+ * writer_read.c (reads ahead), writer_apply.c (batches, the backend's circuit), writer_say.c (what
+ * it tells the log: statuses, dead letters, the registry).
+ *
+ * Threads: all of it belongs to the writer's one thread.
+ */
+#ifndef COMMON_WRITER_PARTS_H
+#define COMMON_WRITER_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/delays.h"
+#include "common/window.h"
+#include "common/writer.h"
+
+enum {
+	IDLE_POLL_MS = 100,
+	PROBE_FIRST_MS = 500, /* DESIGN.md section 5: a backend that is away */
+	PROBE_LAST_MS = 3000,
+};
+
+enum {
+	APPLIED,
+	VERIFIED,
+	OLDER,
+	REFUSED,
+	UNDECODABLE,
+	AWAY,
+	WAITING,
+	ASIDE,
+	APPLY_SECONDS,
+	SERVED_SECONDS,
+	WRITER_METRICS
+};
+extern struct metric writer_rows[WRITER_METRICS];
+
+/* One stretch of work from an empty window to the next, for the telemetry line. */
+struct burst {
+	int64_t began_ms; /* 0: none under way */
+	int64_t ended_ms; /* of its last batch so far */
+	int64_t zones;
+	int64_t failures;
+};
+
+struct writer {
+	const struct writer_config *config;
+	struct service *service;
+	const struct backend_ops *ops;
+	void *backend;
+	const char *name; /* of the stanza: the backend's name everywhere */
+	char by[96];      /* host:pid */
+	char source[160]; /* of events */
+	struct delays delays;
+	struct bus_consumer *consumer;
+	struct bus_producer *producer;
+	struct window *window;
+	struct window_item **batch;
+	struct change *changes;
+	struct backend_view *views;
+	struct burst burst;
+	int64_t probe_pause_ms; /* 0: the backend is there */
+	int64_t probe_at_ms;
+	int64_t next_due_ms;
+	int64_t stored_at_ms;
+	bool reading_paused;
+};
+
+extern const char *const writer_topics[WINDOW_TOPICS];
+enum window_topic writer_topic(const char *name);
+
+/* --- writer_read.c
+ * -------------------------------------------------------------------------------- */
+
+int64_t writer_assigned(void *writer, const char *topic, int32_t partition, int64_t committed);
+void writer_revoked(void *writer, const char *topic, int32_t partition, bool lost);
+/* Reads what is there, a slice at most, so that no batch waits long for reading. */
+void writer_read(struct writer *writer);
+
+/* --- writer_apply.c
+ * ------------------------------------------------------------------------------- */
+
+/* Applies one batch if the backend is there; probes it when it is away. */
+void writer_apply(struct writer *writer);
+/* The whole backend failed: a probe is due later. */
+void writer_backend_away(struct writer *writer, const struct reason *why);
+void writer_backend_back(struct writer *writer);
+
+/* --- writer_say.c
+ * --------------------------------------------------------------------------------- */
+
+/* `waits`: the item that is finished when the status is in the log (I3), or NULL. */
+void writer_say_zone(struct writer *writer, struct window_item *item, enum status_state state,
+		     const struct change *change, struct window_item *waits);
+void writer_say_backend(struct writer *writer, enum status_state state, const char *reason);
+/* I8: an undecodable record goes to the dead letters with an alarm; the offset moves when that is
+ * confirmed. */
+void writer_bury(struct writer *writer, const struct bus_message *message,
+		 const struct reason *why);
+/* The registry of backends: joined by their writer. */
+void writer_join_registry(struct writer *writer);
+
+#endif
