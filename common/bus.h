@@ -70,7 +70,7 @@ MUST_CHECK enum outcome bus_producer_create(struct bus_producer **out,
 					    const struct bus_producer_options *options,
 					    struct reason *why);
 /* Copies the record. OK: `delivered` (may be NULL) will be called exactly once. TEMPFAIL: queue
- * full; PERMFAIL: never (too large, fatal error); then it is not called. */
+ * full, or no such topic yet; PERMFAIL: never (too large, fatal error); then it is not called. */
 MUST_CHECK enum outcome bus_send(struct bus_producer *producer, const struct bus_record *record,
 				 bus_delivered delivered, void *context, struct reason *why);
 /* Calls reports that are due; waits up to `timeout_ms` for the first. Returns how many. */
@@ -96,6 +96,8 @@ struct bus_message {
 	struct span key;
 	struct span value;
 	bool is_null; /* a tombstone */
+	const struct header *headers;
+	size_t header_count;
 };
 /* First header of that name; data NULL: absent. Borrowed from the message. */
 struct span bus_message_header(const struct bus_message *message, const char *name);
@@ -129,8 +131,12 @@ MUST_CHECK enum outcome bus_subscribe(struct bus_consumer *consumer, const char 
 /* Without a group: every partition of `topic` (count given) from the beginning. */
 MUST_CHECK enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic,
 				       int32_t partitions, struct reason *why);
-/* Next message, yours to destroy, or NULL when `timeout_ms` passed. Must be called again within
- * 5 minutes, also while everything is paused. */
+/* Without a group: bus_poll has once handed out everything up to the partition's end. An offset
+ * cannot tell: compaction may take the last one. */
+bool bus_at_end(const struct bus_consumer *consumer, const char *topic, int32_t partition);
+/* Next message, yours to destroy, or NULL when `timeout_ms` passed (earlier when only an error or
+ * an end of partition came). Must be called again within 5 minutes, also while everything is
+ * paused. A message is memory of its own: it may outlive the consumer. */
 struct bus_message *bus_poll(struct bus_consumer *consumer, int timeout_ms);
 /* I3: everything of this partition below `next_offset` is done. False: the partition is not ours
  * (any more); nothing stored. */

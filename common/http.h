@@ -43,11 +43,11 @@ struct http_config {
 	int64_t body_deadline_ms;
 	int64_t idle_ms; /* keep-alive connection without a request */
 };
-#define HTTP_CONFIG_DEFAULT                                                                        \
-	{                                                                                          \
-		.threads = 1, .connections = 1024, .connections_per_address = 256,                 \
-		.body_bytes = 1 << 20, .header_deadline_ms = 10000, .body_deadline_ms = 60000,     \
-		.idle_ms = 60000                                                                   \
+#define HTTP_CONFIG_DEFAULT                                                                    \
+	{                                                                                      \
+		.threads = 1, .connections = 1024, .connections_per_address = 256,             \
+		.body_bytes = 1 << 20, .header_deadline_ms = 10000, .body_deadline_ms = 60000, \
+		.idle_ms = 60000                                                               \
 	}
 
 typedef void (*http_handler)(void *context, struct http_request *request);
@@ -58,7 +58,8 @@ MUST_CHECK enum outcome http_listen(struct http **out, const struct http_config 
 /* Stops taking connections; requests that were started are still answered. */
 void http_quiesce(struct http *http);
 /* Waits until every held request was answered and its answer sent, `deadline_ms` at most, then
- * frees everything. No http_answer may come afterwards. Accepts NULL. */
+ * frees everything. What is held at the deadline gets a 503; no http_answer may come from then on.
+ * Accepts NULL. */
 void http_close(struct http *http, int64_t deadline_ms);
 int64_t http_in_flight(const struct http *http); /* requests held now */
 
@@ -66,7 +67,7 @@ int64_t http_in_flight(const struct http *http); /* requests held now */
 struct span http_method(const struct http_request *request);
 struct span http_path(const struct http_request *request); /* decoded; no query */
 struct span http_body(const struct http_request *request);
-struct span http_peer(const struct http_request *request);  /* "192.0.2.1", no port */
+struct span http_peer(const struct http_request *request); /* "192.0.2.1", no port */
 /* First header of that name (any case); data NULL: absent. */
 struct span http_header(const struct http_request *request, const char *name);
 /* Values of a query parameter, percent- and plus-decoded, may hold NUL bytes. Returns how many
@@ -78,8 +79,7 @@ bool http_query_at(const struct http_request *request, size_t i, struct span *na
 /* False: a malformed query (bad percent escape). */
 bool http_query_valid(const struct http_request *request);
 /* Credentials of `Authorization: Basic`. False: none, malformed, or with NUL bytes. */
-bool http_credentials(const struct http_request *request, struct span *user,
-		      struct span *password);
+bool http_credentials(const struct http_request *request, struct span *user, struct span *password);
 /* Room for the handler's own per-request state, NULL at first; free it yourself. */
 void **http_state(struct http_request *request);
 

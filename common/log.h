@@ -52,11 +52,12 @@ struct log_field log_field_span(const char *name, struct span value);
 #define log_warn(message, ...) LOG_LINE(LEVEL_WARN, message, ##__VA_ARGS__)
 #define log_error(message, ...) LOG_LINE(LEVEL_ERROR, message, ##__VA_ARGS__)
 
-#define LOG_LINE(level, message, ...)                                                              \
-	do {                                                                                       \
-		if (log_enabled(level)) {                                                          \
-			log_write(level, message, (struct log_field[]){__VA_ARGS__ __VA_OPT__(,) {0}}); \
-		}                                                                                  \
+#define LOG_LINE(level, message, ...)                                                   \
+	do {                                                                            \
+		if (log_enabled(level)) {                                               \
+			log_write(level, message,                                       \
+				  (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}}); \
+		}                                                                       \
 	} while (0)
 
 /* `service` (borrowed for the life of the process) is the field "svc" of every line. */

@@ -31,7 +31,7 @@ struct metric {
 	const char *labels; /* "" or `reason="timeout"`; rows of one name stand together */
 	enum metric_kind kind;
 	const char *help;
-	_Atomic int64_t value;  /* histogram: the sum in microseconds */
+	_Atomic int64_t value; /* histogram: the sum in microseconds */
 	_Atomic int64_t buckets[METRIC_BUCKETS + 1];
 };
 
@@ -45,9 +45,9 @@ struct metric_table {
 #define GAUGE(name_, labels_, help_) {.name = name_, .labels = labels_, .kind = METRIC_GAUGE, .help = help_}
 #define HISTOGRAM(name_, labels_, help_) {.name = name_, .labels = labels_, .kind = METRIC_HISTOGRAM, .help = help_}
 /* clang-format on */
-#define METRIC_TABLE(rows_)                                                                        \
-	{                                                                                          \
-		.rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0])                       \
+#define METRIC_TABLE(rows_)                                                  \
+	{                                                                    \
+		.rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]) \
 	}
 
 void metric_add(struct metric *metric, int64_t amount); /* counters and gauges */

@@ -21,12 +21,12 @@
 struct service;
 
 struct service_about {
-	const char *name;    /* "ingest", "writer-bind" */
-	const char *summary; /* one line for --help */
+	const char *name;                     /* "ingest", "writer-bind" */
+	const char *summary;                  /* one line for --help */
 	const struct config_key *const *keys; /* tables, ends with NULL; service_keys is added */
 	const struct metric_table *const *metrics; /* ends with NULL; service_metrics is added */
-	const char *choose_flag;               /* NULL, or "backend" */
-	bool (*accepts)(const char *type);     /* which stanza types this service serves */
+	const char *choose_flag;                   /* NULL, or "backend" */
+	bool (*accepts)(const char *type);         /* which stanza types this service serves */
 };
 
 /* The rows every service has: log_level, log_format, admin.listen (the three pages; "" = none). */

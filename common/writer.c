@@ -170,7 +170,6 @@ static bool first_contact(struct writer *writer)
 
 static enum outcome connect_bus(struct writer *writer, struct reason *why)
 {
-	static const char *const topics[] = {TOPIC_ZONES, TOPIC_HEALS, NULL};
 	char group[96];
 	enum outcome outcome;
 
@@ -180,20 +179,17 @@ static enum outcome connect_bus(struct writer *writer, struct reason *why)
 	if (outcome != OK) {
 		return outcome;
 	}
-	outcome = bus_consumer_create(&writer->consumer, &writer->config->bus,
-				      &(struct bus_consumer_options){.group = group},
-				      &(struct bus_listener){.context = writer,
-							     .assigned = writer_assigned,
-							     .revoked = writer_revoked},
-				      why);
-	if (outcome != OK) {
-		return outcome;
-	}
-	return bus_subscribe(writer->consumer, topics, why);
+	return bus_consumer_create(&writer->consumer, &writer->config->bus,
+				   &(struct bus_consumer_options){.group = group},
+				   &(struct bus_listener){.context = writer,
+							  .assigned = writer_assigned,
+							  .revoked = writer_revoked},
+				   why);
 }
 
 static void run(struct writer *writer)
 {
+	static const char *const topics[] = {TOPIC_ZONES, TOPIC_HEALS, NULL};
 	struct reason why;
 
 	if (connect_bus(writer, &why) != OK) {
@@ -201,6 +197,10 @@ static void run(struct writer *writer)
 		return;
 	}
 	if (!first_contact(writer)) {
+		return;
+	}
+	if (bus_subscribe(writer->consumer, topics, &why) != OK) {
+		service_stop(writer->service, &why);
 		return;
 	}
 	writer_join_registry(writer);

@@ -35,6 +35,7 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 		}
 	}
 	window_open(writer->window, writer_topic(topic), partition, start);
+	writer->reading_paused = false; /* this one is not: a full window pauses all again */
 	log_debug("partition assigned", F("topic", topic), F("partition", partition),
 		  F("offset", start));
 	return start;

@@ -44,6 +44,8 @@ bool dname_is_below(struct span wire, struct span ancestor);
 bool dname_is_wildcard(struct span wire);
 /* One label up; the root gives itself. */
 struct span dname_parent(struct span wire);
+/* The name at the head of longer bytes, such as RDATA. */
+struct span dname_first(struct span bytes);
 /* An IPv4 address where a name should be: 192.0.2.1. or, relative, 192.0.2.1.example.com. */
 bool dname_is_address(struct span wire, struct span origin);
 

@@ -62,6 +62,8 @@ MUST_CHECK enum outcome rdata_parse(uint16_t type, const struct zone_word *words
 MUST_CHECK enum outcome rdata_print(uint16_t type, struct span wire, struct buf *text,
 				    struct reason *why);
 
+uint32_t rdata_soa_serial(struct span soa);
+
 /* What ldns makes of a printed record; one more pair of eyes. True: exactly `expected`. */
 bool rdata_ldns_agrees(const char *line, const struct digest_rr *expected);
 /* The record at `at` of a DNS message, whatever its compression; its owner and RDATA come one

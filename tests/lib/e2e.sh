@@ -211,10 +211,10 @@ da_send() {
 # push FILE|- ZONE [USER] [EXTRA_QUERY], e.g. push zone.txt shop.example fred named_reload=yes
 push() {
 	local body=$1 own='' code=0
-	if [ "$body" = - ]; then
+	if [ "$body" = - ] || [ ! -f "$body" ]; then # a pipe has no length
 		own=$(mktemp "$E2E_WORK/body.XXXXXX")
+		if [ "$body" = - ]; then cat; else cat "$body"; fi >"$own"
 		body=$own
-		cat >"$body"
 	fi
 	da_send POST "/CMD_API_DNS_ADMIN?action=rawsave&domain=$2${4:+&$4}${3:+&username=$3}&hostname=$DA_HOST" "$body" || code=$?
 	[ -z "$own" ] || rm -f "$own"
@@ -284,6 +284,21 @@ metric() {
 
 # topic NAME [kcat's options]: all its records from the beginning, "key value" a line.
 topic() { kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -t "$1" -f '%k %s\n' "${@:2}"; }
+
+# ends TOPIC: "partition next-offset" a line.
+ends() {
+	local i where=()
+	for ((i = 0; i < 12; i++)); do
+		where+=(-t "$1:$i:-1")
+	done
+	kcat -b "$KAFKA_BROKERS" -Q "${where[@]}" | sed -nE 's/.*\[([0-9]+)\] offset ([0-9]+)$/\1 \2/p' | sort -n
+}
+
+# status BACKEND ZONE [jq filter]: its last word on dadns.status, e.g. status judge shop.example .state
+status() {
+	kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -t dadns.status -f '%k %s\n' |
+		grep -F -- "$1/$2 " | tail -n 1 | cut -d ' ' -f 2- | jq -r "${3:-.}"
+}
 
 # ---- zones ---------------------------------------------------------------------------------------
 

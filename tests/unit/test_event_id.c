@@ -95,7 +95,7 @@ static void event_headers_are_cloudevents(void **state)
 	assert_header(headers, "ce_specversion", "1.0");
 	assert_header(headers, "ce_id", "01020300-0000-0000-0000-000000000000");
 	assert_header(headers, "ce_source", "/ingest/host");
-	assert_header(headers, "ce_type", "zone");
+	assert_header(headers, "ce_type", "dadns.zone");
 	assert_header(headers, "ce_subject", "example.com");
 	assert_header(headers, "ce_time", "2026-11-21T14:30:57.123Z");
 	assert_header(headers, "ce_dataschema", "urn:dadns:schema:zone:1.0");
