@@ -5,7 +5,8 @@
  *
  * Canonical: names absolute and lower case, RDATA in presentation form with the names of RFC 4034
  * 6.2 in lower case, one TTL per RRset, no duplicates, SOA RRset first, the others in canonical
- * order (owner, type number), rdata in canonical order.
+ * order (owner, type number), rdata in canonical order. RRSIG alone has several RRsets at one owner,
+ * one for each type that it covers (each has the TTL of that type: RFC 4034 3).
  *
  * Values: never change once made; may be shared between threads as const.
  */
@@ -33,7 +34,7 @@ struct zone_limits {
 	size_t records;
 	size_t rdata_bytes;  /* of one record, wire */
 	uint32_t ttl_max;
-	size_t warnings;     /* further ones are counted, not kept */
+	size_t warnings;     /* further ones are counted in one last line, "and 3 more warnings" */
 };
 #define ZONE_LIMITS_DEFAULT                                                                        \
 	{                                                                                          \

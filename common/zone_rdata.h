@@ -39,6 +39,7 @@ enum rr_type {
 	TYPE_SINK = 40,
 	TYPE_OPT = 41,
 	TYPE_DS = 43,
+	TYPE_SSHFP = 44,
 	TYPE_RRSIG = 46,
 	TYPE_NSEC = 47,
 	TYPE_DNSKEY = 48,
