@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/topics.h"
+
+#include <string.h>
+
+#include "cli/output.h"
+
+#define CHECK_WAIT_MS 10000
+
+static const char *const columns[] = {"topic", "state", "what", NULL};
+
+/* "dadns.zones: right: 12 partitions, ..." (common/topics.h) becomes three cells. */
+static void take_line(void *context, const char *line)
+{
+	struct output *output = context;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		const char *end = strstr(line, ": ");
+
+		if (end == NULL) {
+			end = line;
+		}
+		output_add(output, (struct span){.data = line, .len = (size_t)(end - line)});
+		line = end == line ? line : end + 2;
+	}
+	output_add(output, span_of(line));
+}
+
+/* What there is to show is shown, whatever came after it. */
+static void show(const struct cli *cli, struct output *output, enum outcome outcome,
+		 const struct reason *why)
+{
+	if (cli->json || output->cell_count > 0) {
+		output_print(output, cli->json);
+	}
+	output_finish(output);
+	if (outcome != OK) {
+		complain("%s", why->text);
+	}
+}
+
+int topics_apply_run(const struct cli *cli)
+{
+	bool new_epoch = config_flag_given(cli->config, "new-epoch");
+	struct output output;
+	struct reason why;
+	enum outcome outcome;
+
+	output_init(&output, columns);
+	outcome = topics_apply(&cli->settings.bus, &cli->settings.topics, new_epoch, take_line,
+			       &output, &why);
+	show(cli, &output, outcome, &why);
+	switch (outcome) {
+	case OK:
+		return EXIT_DONE;
+	case TEMPFAIL:
+		return EXIT_AWAY;
+	case PERMFAIL:
+		break;
+	}
+	return EXIT_FAILED;
+}
+
+int topics_check_run(const struct cli *cli)
+{
+	struct output output;
+	struct reason why;
+	enum outcome outcome;
+
+	output_init(&output, columns);
+	outcome = topics_check(&cli->settings.bus, &cli->settings.topics, CHECK_WAIT_MS, take_line,
+			       &output, &why);
+	show(cli, &output, outcome, &why);
+	switch (outcome) {
+	case OK:
+		return EXIT_DONE;
+	case TEMPFAIL:
+		return EXIT_AWAY;
+	case PERMFAIL:
+		break;
+	}
+	return EXIT_WRONG;
+}

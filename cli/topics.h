@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* topics.h: `dadns topics apply` and `dadns topics check`.
+ *
+ * Threads: none.
+ */
+#ifndef CLI_TOPICS_H
+#define CLI_TOPICS_H
+
+#include "cli/verb.h"
+
+int topics_apply_run(const struct cli *cli);
+int topics_check_run(const struct cli *cli);
+
+#endif

@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/topics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bus_admin.h"
+#include "common/clock.h"
+#include "common/event.h"
+#include "common/topics_epoch.h"
+
+#define APPLY_WAIT_MS 30000
+#define ROOM_BYTES 65536        /* I9: what an event needs beside what the door took */
+#define REPLICAS_FOR_A_QUORUM 3 /* from here on one replica may be away and none is lost */
+#define DAY_MS INT64_C(86400000)
+#define DAYS_1 "86400000"
+#define DAYS_30 "2592000000"
+#define MIB_64 "67108864"
+#define SETTINGS_MAX 12
+#define VALUE_SIZE 32
+
+/* When is a topic that exists wrong? */
+enum must {
+	EQUAL,    /* not exactly this */
+	AT_LEAST, /* less than this; -1 is more than anything */
+	TUNING,   /* never: it is set when the topic is made, then it is the operator's */
+};
+
+enum source { TEXT, RECORD_BYTES, LAG_MS, LAG_MAX_MS };
+
+struct setting_row {
+	const char *name;
+	enum must must;
+	const char *text;
+	enum source source;
+};
+
+struct topic_row {
+	const char *name;
+	bool pinned; /* topics.partitions of them (I2); else one */
+	const struct setting_row *settings;
+};
+
+/* clang-format off */
+#define EVERY_TOPIC                                                                                \
+	{"message.timestamp.type", EQUAL, "LogAppendTime", TEXT},                                  \
+	{"retention.bytes", EQUAL, "-1", TEXT},                                                    \
+	{"unclean.leader.election.enable", EQUAL, "false", TEXT} /* I1 */
+#define LARGE_RECORDS {"max.message.bytes", AT_LEAST, NULL, RECORD_BYTES} /* I9 */
+/* clang-format on */
+
+static const struct setting_row pushes[] = {
+	EVERY_TOPIC,
+	LARGE_RECORDS,
+	{"cleanup.policy", EQUAL, "delete", TEXT},
+	{"retention.ms", AT_LEAST, DAYS_30, TEXT},
+	{"segment.ms", TUNING, DAYS_1, TEXT},
+	{0},
+};
+
+static const struct setting_row zones[] = {
+	EVERY_TOPIC,
+	LARGE_RECORDS,
+	{"cleanup.policy", EQUAL, "compact", TEXT},
+	{"min.compaction.lag.ms", AT_LEAST, NULL, LAG_MS},
+	{"max.compaction.lag.ms", TUNING, NULL, LAG_MAX_MS},
+	{"delete.retention.ms", AT_LEAST, DAYS_30, TEXT}, /* I5: a slow reader sees the null */
+	{"segment.ms", TUNING, DAYS_1, TEXT},             /* the newest segment is not compacted */
+	{"segment.bytes", TUNING, MIB_64, TEXT},
+	{0},
+};
+
+static const struct setting_row heals[] = {
+	EVERY_TOPIC,
+	LARGE_RECORDS,
+	{"cleanup.policy", EQUAL, "delete", TEXT},
+	{"retention.ms", AT_LEAST, DAYS_1, TEXT},
+	{"segment.ms", TUNING, "21600000", TEXT},
+	{"segment.bytes", TUNING, MIB_64, TEXT},
+	{0},
+};
+
+static const struct setting_row status[] = {
+	EVERY_TOPIC,
+	{"cleanup.policy", EQUAL, "compact", TEXT},
+	{"segment.ms", TUNING, DAYS_1, TEXT},
+	{"segment.bytes", TUNING, MIB_64, TEXT},
+	{0},
+};
+
+static const struct setting_row dead_letters[] = {
+	EVERY_TOPIC,
+	LARGE_RECORDS,
+	{"cleanup.policy", EQUAL, "delete", TEXT},
+	{"retention.ms", AT_LEAST, DAYS_30, TEXT},
+	{"segment.ms", TUNING, DAYS_1, TEXT},
+	{"segment.bytes", TUNING, MIB_64, TEXT},
+	{0},
+};
+
+static const struct setting_row audits[] = {
+	EVERY_TOPIC,
+	{"cleanup.policy", EQUAL, "compact", TEXT},
+	{"segment.ms", TUNING, DAYS_1, TEXT},
+	{0},
+};
+
+/* clang-format off */
+static const struct topic_row topics[] = {
+	{TOPIC_PUSHES, true, pushes},
+	{TOPIC_ZONES, true, zones},
+	{TOPIC_HEALS, true, heals},
+	{TOPIC_STATUS, true, status},
+	{TOPIC_DEAD_LETTERS, true, dead_letters},
+	{TOPIC_AUDITS, false, audits},
+};
+/* clang-format on */
+#define TOPIC_COUNT (sizeof(topics) / sizeof(topics[0]))
+
+/* --- what a topic should have ----------------------------------------------------------------- */
+
+struct wanted {
+	const char *name;
+	enum must must;
+	char value[VALUE_SIZE];
+	char is[VALUE_SIZE]; /* what the topic has; empty: Kafka did not say */
+};
+
+struct wanted_list {
+	struct wanted items[SETTINGS_MAX];
+	size_t count;
+};
+
+static int64_t value_of(enum source source, const struct topics_config *config)
+{
+	switch (source) {
+	case TEXT:
+		break;
+	case RECORD_BYTES:
+		return config->message_bytes + ROOM_BYTES;
+	case LAG_MS:
+		return config->compaction_lag_ms;
+	case LAG_MAX_MS:
+		return config->compaction_lag_ms + 7 * DAY_MS;
+	}
+	return 0;
+}
+
+static struct wanted *want(struct wanted_list *list, const char *name, enum must must)
+{
+	struct wanted *wanted = &list->items[list->count++];
+
+	*wanted = (struct wanted){.name = name, .must = must};
+	return wanted;
+}
+
+static void wanted_of(const struct topic_row *row, const struct topics_config *config,
+		      int32_t replicas, struct wanted_list *list)
+{
+	const struct setting_row *setting;
+
+	list->count = 0;
+	for (setting = row->settings; setting->name != NULL; setting++) {
+		struct wanted *wanted = want(list, setting->name, setting->must);
+
+		if (setting->source == TEXT) {
+			(void)snprintf(wanted->value, VALUE_SIZE, "%s", setting->text);
+		} else {
+			(void)snprintf(wanted->value, VALUE_SIZE, "%" PRId64,
+				       value_of(setting->source, config));
+		}
+	}
+	if (replicas >= REPLICAS_FOR_A_QUORUM) {
+		/* I1: acks=all means more than the leader alone */
+		(void)snprintf(want(list, "min.insync.replicas", AT_LEAST)->value, VALUE_SIZE, "2");
+	}
+}
+
+static bool setting_right(const struct wanted *wanted)
+{
+	int64_t is;
+
+	switch (wanted->must) {
+	case EQUAL:
+		return strcmp(wanted->is, wanted->value) == 0;
+	case AT_LEAST:
+		is = strtoll(wanted->is, NULL, 10);
+		return wanted->is[0] != '\0' &&
+		       (is == -1 || is >= strtoll(wanted->value, NULL, 10));
+	case TUNING:
+		break;
+	}
+	return true;
+}
+
+static void take_setting(void *context, const char *name, const char *value, bool own)
+{
+	struct wanted_list *list = context;
+	size_t i;
+
+	(void)own;
+	for (i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i].name, name) == 0) {
+			(void)snprintf(list->items[i].is, VALUE_SIZE, "%s", value);
+		}
+	}
+}
+
+/* --- a walk over the topics ------------------------------------------------------------------- */
+
+struct walk {
+	struct bus_admin *admin;
+	const struct topics_config *config;
+	int timeout_ms;
+	void (*report)(void *context, const char *line);
+	void *context;
+	size_t wrong;
+	struct reason first; /* of what is wrong */
+};
+
+static void tell(struct walk *walk, const char *topic, const char *state, const char *format, ...)
+	PRINTF_LIKE(4, 5);
+static void tell(struct walk *walk, const char *topic, const char *state, const char *format, ...)
+{
+	struct reason text;
+	char line[400];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text.text, sizeof(text.text), format, args); /* cut is fine */
+	va_end(args);
+	(void)snprintf(line, sizeof(line), "%s: %s: %s", topic, state, text.text);
+	if (walk->report != NULL) {
+		walk->report(walk->context, line);
+	}
+	if (strcmp(state, "wrong") == 0 && walk->wrong++ == 0) {
+		(void)because(PERMFAIL, &walk->first, "%s: %s", topic, text.text);
+	}
+}
+
+static int32_t count_of(const struct topic_row *row, const struct topics_config *config)
+{
+	return row->pinned ? (int32_t)config->partitions : 1;
+}
+
+/* I2: a key's partition depends on the count, so a topic that has another one stays unused. */
+static enum outcome count_right(const struct topic_row *row, const struct topics_config *config,
+				int32_t partitions, struct reason *why)
+{
+	if (!row->pinned || partitions == (int32_t)config->partitions) {
+		return OK;
+	}
+	return because(PERMFAIL, why,
+		       "%s has %d partitions, topics.partitions says %" PRId64
+		       "; the count is pinned for good, correct the configuration",
+		       row->name, partitions, config->partitions);
+}
+
+static void tell_right(struct walk *walk, const struct topic_row *row, const char *state,
+		       int32_t partitions, int32_t replicas)
+{
+	tell(walk, row->name, state, "%d partition%s, %d replica%s%s", partitions,
+	     partitions == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s",
+	     replicas == 1 ? " (a lost disk loses it)" : "");
+}
+
+/* --- apply ------------------------------------------------------------------------------------ */
+
+static enum outcome make(struct walk *walk, const struct topic_row *row, struct reason *why)
+{
+	struct bus_topic_setting settings[SETTINGS_MAX];
+	struct wanted_list list;
+	size_t i;
+
+	wanted_of(row, walk->config, (int32_t)walk->config->replication, &list);
+	for (i = 0; i < list.count; i++) {
+		settings[i] = (struct bus_topic_setting){
+			.name = list.items[i].name,
+			.value = list.items[i].value,
+		};
+	}
+	return bus_admin_make(walk->admin, row->name, count_of(row, walk->config),
+			      (int32_t)walk->config->replication, settings, list.count,
+			      walk->timeout_ms, why);
+}
+
+/* Sets what is wrong; `*changed` is how many. */
+static enum outcome correct(struct walk *walk, const struct topic_row *row, int32_t replicas,
+			    size_t *changed, struct reason *why)
+{
+	struct bus_topic_setting settings[SETTINGS_MAX];
+	struct wanted_list list;
+	enum outcome outcome;
+	size_t n = 0;
+	size_t i;
+
+	wanted_of(row, walk->config, replicas, &list);
+	outcome = bus_admin_settings(walk->admin, row->name, take_setting, &list, walk->timeout_ms,
+				     why);
+	if (outcome != OK) {
+		return outcome;
+	}
+	for (i = 0; i < list.count; i++) {
+		if (!setting_right(&list.items[i])) {
+			settings[n++] = (struct bus_topic_setting){
+				.name = list.items[i].name,
+				.value = list.items[i].value,
+			};
+		}
+	}
+	if (n > 0) {
+		outcome = bus_admin_set(walk->admin, row->name, settings, n, walk->timeout_ms, why);
+	}
+	if (outcome != OK) {
+		return outcome;
+	}
+	for (i = 0; i < list.count; i++) {
+		if (!setting_right(&list.items[i])) {
+			tell(walk, row->name, "set", "%s %s (was %s)", list.items[i].name,
+			     list.items[i].value, list.items[i].is);
+		}
+	}
+	*changed = n;
+	return OK;
+}
+
+/* Kafka tells of a topic that it has just made a little later. */
+static enum outcome find_made(struct walk *walk, const struct topic_row *row, int32_t *partitions,
+			      int32_t *replicas, struct reason *why)
+{
+	int64_t end_ms = clock_ms() + walk->timeout_ms;
+	enum outcome outcome;
+
+	do {
+		outcome = bus_admin_find(walk->admin, row->name, partitions, replicas,
+					 walk->timeout_ms, why);
+	} while (outcome == OK && *partitions == 0 && clock_ms() < end_ms);
+	if (outcome == OK && *partitions == 0) {
+		return because(TEMPFAIL, why, "%s was made and cannot be seen yet", row->name);
+	}
+	return outcome;
+}
+
+static enum outcome apply_topic(struct walk *walk, const struct topic_row *row, struct reason *why)
+{
+	int32_t partitions = 0;
+	int32_t replicas = 0;
+	size_t changed = 0;
+	enum outcome outcome;
+	bool made = false;
+
+	outcome = bus_admin_find(walk->admin, row->name, &partitions, &replicas, walk->timeout_ms,
+				 why);
+	if (outcome == OK && partitions == 0) {
+		made = true;
+		outcome = make(walk, row, why);
+		if (outcome == OK) {
+			outcome = find_made(walk, row, &partitions, &replicas, why);
+		}
+	}
+	if (outcome == OK) {
+		outcome = count_right(row, walk->config, partitions, why);
+	}
+	if (outcome == OK && made) {
+		tell_right(walk, row, "made", partitions, replicas);
+	}
+	if (outcome == OK) {
+		outcome = correct(walk, row, replicas, &changed, why);
+	}
+	if (outcome == OK && !made && changed == 0) {
+		tell_right(walk, row, "right", partitions, replicas);
+	}
+	return outcome;
+}
+
+/* I4: one record of one epoch in each partition of zones. */
+static enum outcome apply_epoch(struct walk *walk, const struct bus_config *bus, bool new_epoch,
+				struct reason *why)
+{
+	int32_t partitions = (int32_t)walk->config->partitions;
+	struct epochs *epochs = xcalloc(1, sizeof(*epochs));
+	int64_t now_ms = clock_wall_ms();
+	int64_t epoch;
+	enum outcome outcome;
+
+	outcome = epochs_read(bus, partitions, walk->timeout_ms, epochs, why);
+	if (outcome != OK) {
+		goto out;
+	}
+	epoch = epochs->highest;
+	if (!new_epoch && epochs_right(epochs)) {
+		tell(walk, TOPIC_ZONES, "right", "epoch %" PRId64, epoch);
+		goto out;
+	}
+	if (new_epoch || epoch == 0) {
+		outcome = epochs_highest(bus, partitions, walk->timeout_ms, &epoch, why);
+		if (outcome != OK) {
+			goto out;
+		}
+		epoch = now_ms > epoch ? now_ms : epoch + 1;
+	} /* else: somebody was killed between two partitions; the others get the same one */
+	outcome = epochs_write(bus, epochs, epoch, walk->timeout_ms, why);
+	if (outcome == OK) {
+		tell(walk, TOPIC_ZONES, "made", "epoch %" PRId64, epoch);
+	}
+out:
+	free(epochs);
+	return outcome;
+}
+
+enum outcome topics_apply(const struct bus_config *bus, const struct topics_config *config,
+			  bool new_epoch, void (*report)(void *context, const char *line),
+			  void *context, struct reason *why)
+{
+	struct walk walk = {
+		.config = config,
+		.timeout_ms = APPLY_WAIT_MS,
+		.report = report,
+		.context = context,
+	};
+	enum outcome outcome;
+	size_t i;
+
+	outcome = bus_admin_create(&walk.admin, bus, why);
+	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
+		outcome = apply_topic(&walk, &topics[i], why);
+	}
+	bus_admin_destroy(walk.admin);
+	if (outcome == OK) {
+		outcome = apply_epoch(&walk, bus, new_epoch, why);
+	}
+	return outcome;
+}
+
+/* --- check ------------------------------------------------------------------------------------ */
+
+/* OK: it could be looked at; what is wrong is told. */
+static enum outcome check_topic(struct walk *walk, const struct topic_row *row, bool *usable,
+				struct reason *why)
+{
+	size_t wrong = walk->wrong;
+	struct wanted_list list;
+	int32_t partitions = 0;
+	int32_t replicas = 0;
+	struct reason counts;
+	enum outcome outcome;
+	size_t i;
+
+	outcome = bus_admin_find(walk->admin, row->name, &partitions, &replicas, walk->timeout_ms,
+				 why);
+	if (outcome != OK) {
+		return outcome;
+	}
+	if (partitions == 0) {
+		tell(walk, row->name, "wrong", "does not exist; dadns topics apply makes it");
+		return OK;
+	}
+	if (count_right(row, walk->config, partitions, &counts) != OK) {
+		tell(walk, row->name, "wrong", "%s", counts.text);
+		return OK;
+	}
+	*usable = true;
+	wanted_of(row, walk->config, replicas, &list);
+	outcome = bus_admin_settings(walk->admin, row->name, take_setting, &list, walk->timeout_ms,
+				     why);
+	for (i = 0; i < list.count && outcome == OK; i++) {
+		if (!setting_right(&list.items[i])) {
+			tell(walk, row->name, "wrong", "%s is %s, must be %s%s", list.items[i].name,
+			     list.items[i].is, list.items[i].value,
+			     list.items[i].must == AT_LEAST ? " or more" : "");
+		}
+	}
+	if (outcome == OK && walk->wrong == wrong) {
+		tell_right(walk, row, "right", partitions, replicas);
+	}
+	return outcome;
+}
+
+static void tell_epoch(struct walk *walk, const struct epochs *epochs)
+{
+	int32_t i;
+
+	if (epochs_right(epochs)) {
+		tell(walk, TOPIC_ZONES, "right", "epoch %" PRId64, epochs->highest);
+		return;
+	}
+	if (epochs->highest == 0) {
+		tell(walk, TOPIC_ZONES, "wrong", "no epoch yet; dadns topics apply makes one");
+		return;
+	}
+	for (i = 0; i < epochs->partitions; i++) {
+		if (epochs->of[i] == 0) {
+			tell(walk, TOPIC_ZONES, "wrong", "partition %d has no epoch record", i);
+		} else if (epochs->of[i] != epochs->highest) {
+			tell(walk, TOPIC_ZONES, "wrong",
+			     "partition %d has epoch %" PRId64 ", others have %" PRId64, i,
+			     epochs->of[i], epochs->highest);
+		} else if (epochs->made_for[i] != epochs->partitions) {
+			tell(walk, TOPIC_ZONES, "wrong",
+			     "partition %d: its epoch was made for %d partitions", i,
+			     epochs->made_for[i]);
+		}
+	}
+}
+
+static enum outcome check_epoch(struct walk *walk, const struct bus_config *bus, struct reason *why)
+{
+	struct epochs *epochs = xcalloc(1, sizeof(*epochs));
+	enum outcome outcome;
+
+	outcome =
+		epochs_read(bus, (int32_t)walk->config->partitions, walk->timeout_ms, epochs, why);
+	if (outcome == OK) {
+		tell_epoch(walk, epochs);
+	}
+	free(epochs);
+	return outcome;
+}
+
+enum outcome topics_check(const struct bus_config *bus, const struct topics_config *config,
+			  int timeout_ms, void (*report)(void *context, const char *line),
+			  void *context, struct reason *why)
+{
+	struct walk walk = {
+		.config = config,
+		.timeout_ms = timeout_ms,
+		.report = report,
+		.context = context,
+	};
+	bool zones_usable = false;
+	enum outcome outcome;
+	size_t i;
+
+	outcome = bus_admin_create(&walk.admin, bus, why);
+	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
+		bool usable = false;
+
+		outcome = check_topic(&walk, &topics[i], &usable, why);
+		zones_usable = zones_usable || (usable && topics[i].settings == zones);
+	}
+	bus_admin_destroy(walk.admin);
+	if (outcome == OK && zones_usable) {
+		outcome = check_epoch(&walk, bus, why);
+	}
+	if (outcome == OK && walk.wrong > 0) {
+		outcome = because(PERMFAIL, why, "%zu wrong, the first: %s", walk.wrong,
+				  walk.first.text);
+	}
+	return outcome;
+}
+
+enum outcome topics_preflight(const struct bus_config *bus, const struct topics_config *config,
+			      int timeout_ms, struct reason *why)
+{
+	struct bus_admin *admin = NULL;
+	enum outcome outcome;
+	size_t i;
+
+	outcome = bus_admin_create(&admin, bus, why);
+	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
+		int32_t partitions = 0;
+		int32_t replicas = 0;
+
+		outcome = bus_admin_find(admin, topics[i].name, &partitions, &replicas, timeout_ms,
+					 why);
+		if (outcome == OK && partitions == 0) {
+			outcome = because(TEMPFAIL, why,
+					  "topic %s does not exist; dadns topics apply makes it",
+					  topics[i].name);
+		} else if (outcome == OK) {
+			outcome = count_right(&topics[i], config, partitions, why);
+		}
+	}
+	bus_admin_destroy(admin);
+	return outcome;
+}
