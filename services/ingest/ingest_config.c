@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/ingest/ingest_config.h"
+
+#include "common/legacy_keys.h"
+#include "services/ingest/door.h"
+#include "services/ingest/judge_loop.h"
+#include "services/ingest/senders.h"
+
+/* A zone being parsed, in all its forms, against its text: measured 9 for one of short records. */
+#define PARSED_PER_TEXT 16
+#define CONNECTION_BYTES 32768               /* its header buffer and what the HTTP library keeps */
+#define READ_AHEAD_BYTES ((int64_t)32 << 20) /* two consumers */
+
+/* clang-format off */
+static const struct config_key own_keys[] = {
+	BUS_KEYS(struct ingest_config, bus),
+	TOPICS_KEYS(struct ingest_config, topics),
+	KEY(struct ingest_config, listen, "app.listen", ":2222",
+	    "where DirectAdmin servers push to; \":2222\" is every address"),
+	KEY(struct ingest_config, auth_username, "app.auth_username", "directdnsonly",
+	    "user name of the default account, which may speak for any DirectAdmin server"),
+	SECRET(struct ingest_config, auth_password, "app.auth_password", NULL,
+	       "its password; must not be empty"),
+	KEY_RANGE(struct ingest_config, threads, "app.threads", "2", 1, 64,
+		  "threads that serve HTTP and parse zones"),
+	KEY_RANGE(struct ingest_config, connections, "app.connections", "512", 8, 65536,
+		  "connections at once"),
+	KEY_RANGE(struct ingest_config, connections_per_address, "app.connections_per_address",
+		  "256", 1, 65536, "connections at once from one address"),
+	KEY_RANGE(struct ingest_config, header_deadline_ms, "app.header_deadline_ms", "10000",
+		  100, 600000, "until a request's header must be complete"),
+	KEY_RANGE(struct ingest_config, body_deadline_ms, "app.body_deadline_ms", "60000", 100,
+		  600000, "until its body must be complete"),
+	KEY_RANGE(struct ingest_config, idle_ms, "app.idle_ms", "60000", 100, 3600000,
+		  "until a kept connection without a request is closed"),
+	KEY_RANGE(struct ingest_config, pushes_in_flight, "app.pushes_in_flight", "8192", 1000,
+		  1000000, "pushes waiting for Kafka's confirmation; further ones are answered as busy"),
+	KEY_RANGE(struct ingest_config, linger_us, "app.linger_us", "0", 0, 100000,
+		  "how long a push waits for company; 1000 takes more pushes a second and costs a lone one 1 ms"),
+	KEY_RANGE(struct ingest_config, memory_bytes, "app.memory_bytes", "1073741824", 67108864,
+		  1099511627776, "what all ceilings of this process together may take, the index aside (some 200 bytes a zone)"),
+	KEY_RANGE(struct ingest_config, zone_records, "app.zone_records", "50000", 10, 10000000,
+		  "records of one zone"),
+	KEY_RANGE(struct ingest_config, zone_rdata_bytes, "app.zone_rdata_bytes", "65535", 255,
+		  65535, "bytes of one record's data"),
+	KEY_RANGE(struct ingest_config, zone_ttl_max, "app.zone_ttl_max", "2147483647", 1,
+		  2147483647, "largest TTL; a larger one is refused"),
+	KEY_RANGE(struct ingest_config, zone_warnings, "app.zone_warnings", "20", 0, 1000,
+		  "warnings kept with a push"),
+	KEY_RANGE(struct ingest_config, judge_in_flight, "judge.in_flight", "8192", 16, 1000000,
+		  "pushes judged and not yet confirmed by Kafka"),
+	{0},
+};
+/* clang-format on */
+
+const struct config_key *const ingest_keys[] = {
+	own_keys, senders_keys, legacy_keys, backend_stanza_keys, writer_branch_keys, NULL,
+};
+
+struct zone_limits ingest_zone_limits(const struct ingest_config *config)
+{
+	return (struct zone_limits){
+		.text_bytes = (size_t)config->topics.message_bytes,
+		.records = (size_t)config->zone_records,
+		.rdata_bytes = (size_t)config->zone_rdata_bytes,
+		.ttl_max = (uint32_t)config->zone_ttl_max,
+		.warnings = (size_t)config->zone_warnings,
+	};
+}
+
+int64_t ingest_memory_bytes(const struct ingest_config *config)
+{
+	int64_t bodies = config->connections * (config->topics.message_bytes + CONNECTION_BYTES);
+	int64_t parsing = config->threads * config->topics.message_bytes * PARSED_PER_TEXT;
+
+	return bodies + parsing + DOOR_QUEUE_BYTES + JUDGE_QUEUE_BYTES + READ_AHEAD_BYTES;
+}
+
+enum outcome ingest_check_memory(const struct ingest_config *config, struct reason *why)
+{
+	int64_t need = ingest_memory_bytes(config);
+
+	if (need > config->memory_bytes) {
+		return because(
+			PERMFAIL, why,
+			"app.connections x topics.message_bytes and the other ceilings may "
+			"take %lld MiB, app.memory_bytes allows %lld MiB: raise it, or lower "
+			"app.connections, app.threads or topics.message_bytes",
+			(long long)(need >> 20), (long long)(config->memory_bytes >> 20));
+	}
+	return OK;
+}
