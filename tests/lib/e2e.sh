@@ -283,7 +283,7 @@ metric() {
 }
 
 # topic NAME [kcat's options]: all its records from the beginning, "key value" a line.
-topic() { kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -t "$1" -f '%k %s\n' "${@:2}"; }
+topic() { kcat -b "$KAFKA_BROKERS" -X fetch.wait.max.ms=10 -C -q -e -o beginning -t "$1" -f '%k %s\n' "${@:2}"; }
 
 # ends TOPIC: "partition next-offset" a line.
 ends() {
@@ -296,7 +296,7 @@ ends() {
 
 # status BACKEND ZONE [jq filter]: its last word on dadns.status, e.g. status judge shop.example .state
 status() {
-	kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -t dadns.status -f '%k %s\n' |
+	kcat -b "$KAFKA_BROKERS" -X fetch.wait.max.ms=10 -C -q -e -o beginning -t dadns.status -f '%k %s\n' |
 		grep -F -- "$1/$2 " | tail -n 1 | cut -d ' ' -f 2- | jq -r "${3:-.}"
 }
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* served: how long from a push until the name server serves it, one push at a time.
+ *
+ * Each sample: a zone of the range gets its next serial, pushed over a connection of its own as
+ * DirectAdmin does it; the clock starts before the connection is made. From the answer on the name
+ * server is asked by UDP, a question every 0.25 ms, until it serves exactly that serial.
+ * A sample may be late by one such pause, never early. --pause-ms lets the system come to rest.
+ */
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "tests/bench/da_request.h"
+#include "tests/bench/figures.h"
+#include "tests/bench/soa.h"
+
+enum { ASK_EVERY_US = 250, ANSWER_MS = 200, SCATTER = 7919 };
+
+struct probe {
+	struct da_sender sender;
+	char *door, *server; /* host:port, cut in two */
+	const char *door_port, *server_port;
+	uint32_t from, to, serial, salt;
+	int64_t samples, pause_ms, patience_ms;
+};
+
+/* Returns when the answer is complete: the door closes an HTTP/1.0 connection. */
+static void push(const struct probe *probe, const struct da_request *request)
+{
+	char answer[4096];
+	size_t len = 0;
+	ssize_t n;
+	int one = 1;
+	int fd = connect_to(probe->door, probe->door_port, SOCK_STREAM);
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	for (size_t sent = 0; sent < request->len; sent += (size_t)n) {
+		n = send(fd, request->bytes + sent, request->len - sent, MSG_NOSIGNAL);
+		if (n <= 0) {
+			die("push: %s", strerror(errno));
+		}
+	}
+	while (len < sizeof(answer) - 1 &&
+	       (n = recv(fd, answer + len, sizeof(answer) - 1 - len, 0)) > 0) {
+		len += (size_t)n;
+	}
+	close(fd);
+	answer[len] = '\0';
+	if (strstr(answer, "\r\n\r\nerror=0") == NULL) {
+		die("push answered: %s", answer);
+	}
+}
+
+static bool is_served(int udp, uint16_t id, uint32_t zone, uint32_t serial)
+{
+	struct pollfd ready = {.fd = udp, .events = POLLIN};
+	uint8_t query[SOA_QUERY_MAX], reply[SOA_REPLY_MAX];
+	uint32_t got;
+	ssize_t n;
+
+	n = send(udp, query, soa_query(query, id, zone), 0);
+	if (n < 0) {
+		return false;
+	}
+	while (poll(&ready, 1, ANSWER_MS) == 1) {
+		n = recv(udp, reply, sizeof(reply), 0);
+		if (n >= 2 && (reply[0] << 8 | reply[1]) == id) {
+			return soa_serial(reply, (size_t)n, &got) && got == serial;
+		}
+		if (n < 0) {
+			return false;
+		}
+	}
+	return false;
+}
+
+static int64_t take_sample(const struct probe *probe, struct da_request *request, int udp,
+			   int64_t number)
+{
+	static uint16_t id;
+	uint32_t width = probe->to - probe->from;
+	uint32_t zone = probe->from + (uint32_t)((uint64_t)number * SCATTER % width);
+	uint32_t serial = probe->serial + (uint32_t)number;
+	int64_t began_us;
+
+	da_request_set(request, zone, serial, probe->salt + (uint32_t)number);
+	began_us = now_us();
+	push(probe, request);
+	while (!is_served(udp, id++, zone, serial)) {
+		if (now_us() - began_us > probe->patience_ms * 1000) {
+			die("zone %u is not served with serial %u after %lld ms", zone, serial,
+			    (long long)probe->patience_ms);
+		}
+		sleep_us(ASK_EVERY_US);
+	}
+	return now_us() - began_us;
+}
+
+static const struct option options[] = {
+	{"to-address", required_argument, NULL, 'a'},  {"server", required_argument, NULL, 'd'},
+	{"user", required_argument, NULL, 'u'},        {"password", required_argument, NULL, 'p'},
+	{"owner", required_argument, NULL, 'o'},       {"from", required_argument, NULL, 'f'},
+	{"to", required_argument, NULL, 't'},          {"serial", required_argument, NULL, 's'},
+	{"salt", required_argument, NULL, 'x'},        {"samples", required_argument, NULL, 'N'},
+	{"pause-ms", required_argument, NULL, 'P'},    {"now", no_argument, NULL, 'n'},
+	{"patience-ms", required_argument, NULL, 'W'}, {0},
+};
+
+static void read_arguments(int argc, char **argv, struct probe *probe)
+{
+	int letter;
+
+	while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (letter) {
+		case 'a':
+			probe->door = optarg;
+			break;
+		case 'd':
+			probe->server = optarg;
+			break;
+		case 'u':
+			probe->sender.user = optarg;
+			break;
+		case 'p':
+			probe->sender.password = optarg;
+			break;
+		case 'o':
+			probe->sender.owner = optarg;
+			break;
+		case 'f':
+			probe->from = (uint32_t)number_of(optarg, "--from");
+			break;
+		case 't':
+			probe->to = (uint32_t)number_of(optarg, "--to");
+			break;
+		case 's':
+			probe->serial = (uint32_t)number_of(optarg, "--serial");
+			break;
+		case 'x':
+			probe->salt = (uint32_t)number_of(optarg, "--salt");
+			break;
+		case 'N':
+			probe->samples = number_of(optarg, "--samples");
+			break;
+		case 'P':
+			probe->pause_ms = number_of(optarg, "--pause-ms");
+			break;
+		case 'W':
+			probe->patience_ms = number_of(optarg, "--patience-ms");
+			break;
+		case 'n':
+			probe->sender.reload_now = true;
+			break;
+		default:
+			die("usage: served --to-address HOST:PORT --server HOST:PORT [--user U] "
+			    "[--password P]\n\t[--owner HOST] [--from N] --to N [--serial N] "
+			    "[--salt N] [--samples N]\n\t[--pause-ms N] [--patience-ms N] [--now]");
+		}
+	}
+	if (probe->door == NULL || probe->server == NULL || probe->to <= probe->from ||
+	    probe->to > BENCH_ZONES_MAX) {
+		die("--to-address, --server, and a --to above --from, are needed");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct probe probe = {.sender = {.user = "directdnsonly",
+					 .password = "changeme",
+					 .owner = "da1.hoster.example",
+					 .http10 = true},
+			      .serial = 2026112100,
+			      .samples = 200,
+			      .pause_ms = 20,
+			      .patience_ms = 20000};
+	struct samples samples = {0};
+	struct da_request request;
+	int udp;
+
+	read_arguments(argc, argv, &probe);
+	probe.door_port = address_split(probe.door);
+	probe.server_port = address_split(probe.server);
+	udp = connect_to(probe.server, probe.server_port, SOCK_DGRAM);
+	da_request_init(&request, &probe.sender);
+	for (int64_t i = 0; i < probe.samples; i++) {
+		sleep_us(probe.pause_ms * 1000);
+		samples_add(&samples, take_sample(&probe, &request, udp, i));
+	}
+
+	samples_sort(&samples);
+	printf("%zu pushes served after p50 %.2f ms, p99 %.2f, max %.2f\n", samples.count,
+	       samples_quantile(&samples, 0.5), samples_quantile(&samples, 0.99),
+	       samples_quantile(&samples, 1));
+	printf("samples=%zu p50_ms=%.2f p99_ms=%.2f max_ms=%.2f\n", samples.count,
+	       samples_quantile(&samples, 0.5), samples_quantile(&samples, 0.99),
+	       samples_quantile(&samples, 1));
+	close(udp);
+	samples_finish(&samples);
+	return 0;
+}

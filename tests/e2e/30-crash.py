@@ -1,0 +1,309 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The crash story: whatever dies between whichever two steps, an acknowledged push is served and a delete stays.
+
+First every abort mark that stands in the source is hit in turn, with pushes in flight; then each process is
+killed 20 times at random moments of a burst over 2,000 zones. A zone must end at its last acknowledged
+change or at a later one that nobody answered; never at anything older (reliability.md 3.4, C1).
+
+SEED, KILLS and ZONES of the environment choose another run.
+"""
+import os
+import random
+import re
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import story  # noqa: E402
+
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))
+KILLS = int(os.environ.get("KILLS") or 20)
+ZONES = int(os.environ.get("ZONES") or 2000)
+WORKERS = 8
+PACE = 0.012  # seconds between two changes of one worker
+PROCESSES = story.PRODUCTS
+
+
+class Load:
+    """Each zone belongs to one worker, so its changes do not overlap and their order is the real one."""
+
+    def __init__(self, stem, zones):
+        self.zones = [f"{stem}{i}-{story.RUN}.example" for i in range(zones)]
+        self.possible = {}  # zone -> contents that it may have in the end: the last acked and what came after
+        self.acked = self.unanswered = self.refused = 0
+        self.open = 0  # requests on their way now
+        self.lock = threading.Lock()
+        self.stopping = False
+        self.refusals = []
+        self.bad = f"refused-{stem}-{story.RUN}.example"  # named refuses this one's content again and again
+        self.threads = []
+
+    def change(self, zone, n):
+        """n None: a delete."""
+        data = story.delete_bytes([zone]) if n is None else story.save_bytes(
+            zone, story.zone_text(zone, n), more="&named_reload=yes" if n % 5 == 0 else "")
+        with self.lock:
+            self.open += 1
+        answer, said = "info", b""
+        try:
+            said = story.raw(data, patience=15)
+            answer = story.verdict(said)
+        except OSError as error:
+            if isinstance(error, ConnectionRefusedError):
+                answer = "none"  # it never left
+        with self.lock:
+            self.open -= 1
+            if answer == "ok":
+                self.acked += 1
+                self.possible[zone] = {n}
+            elif answer == "info":
+                self.unanswered += 1
+                self.possible.setdefault(zone, {"never"}).add(n)
+            elif answer == "fail":  # error=1 of a delivery that is not known: it may be in the log (maybe)
+                self.refused += 1
+                self.refusals.append(story.status_and_body(said))
+                self.possible.setdefault(zone, {"never"}).add(n)
+        return answer
+
+    def work(self, mine, seed, first):
+        rng = random.Random(seed)
+        n = {zone: 0 for zone in mine}
+        for zone in mine if first else ():
+            while not self.stopping:
+                n[zone] += 1
+                if self.change(zone, n[zone]) == "ok":
+                    break
+                time.sleep(0.02)
+        while not self.stopping:
+            zone = rng.choice(mine)
+            n[zone] += 1
+            delete = rng.random() < 0.15
+            if self.change(zone, None if delete else n[zone]) == "none":
+                time.sleep(0.02)
+            elif rng.random() < 0.1:  # the same again: `unchanged`, unless it was deleted since
+                self.change(zone, None if delete else n[zone])
+            time.sleep(PACE)
+
+    def start(self, seed, first):
+        for i in range(WORKERS):
+            thread = threading.Thread(target=self.work, args=(self.zones[i::WORKERS], seed * 100 + i, first), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(30)
+
+    def wanted(self):
+        with self.lock:
+            return {zone: {"absent" if n in (None, "never") else story.expected(zone, n) for n in contents}
+                    for zone, contents in self.possible.items()}
+
+
+class Flow:
+    """What is on its way, as the topics tell it: zones with pushes not judged, with values not yet served."""
+
+    def __init__(self):
+        self.pushed, self.newest, self.done = {}, {}, {"judge": {}, "ns1": {}, "ns2": {}}
+        self.followers = [story.Follower("dadns.pushes", self.push), story.Follower("dadns.zones", self.zone),
+                          story.Follower("dadns.status", self.status)]
+
+    @staticmethod
+    def offset(payload):
+        found = re.search(r'"version":\{"epoch":(\d+),"offset":(\d+)\}', payload)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def push(self, key, offset, payload):
+        self.pushed[key] = offset
+
+    def zone(self, key, offset, payload):
+        if not key.startswith("@") and payload:
+            self.newest[key] = max(self.newest.get(key, (0, 0)), self.offset(payload))
+
+    def status(self, key, offset, payload):
+        speaker, _, zone = key.partition("/")
+        if speaker == "judge" or '"state":"applied"' in payload or '"state":"verified"' in payload:
+            done = self.done[speaker]
+            done[zone] = max(done.get(zone, (0, 0)), self.offset(payload))
+
+    def waiting(self, process):
+        if process == "ingest":
+            judged = self.done["judge"]
+            return sum(1 for zone, offset in list(self.pushed.items()) if judged.get(zone, (0, -1))[1] < offset)
+        served = self.done[process.removeprefix("writer-")]
+        return sum(1 for zone, version in list(self.newest.items()) if served.get(zone, (0, 0)) < version)
+
+    def stop(self):
+        for follower in self.followers:
+            follower.stop()
+
+
+# ---- marks -------------------------------------------------------------------------------------------------------
+
+def marks():
+    """(process, mark) for each mark("...") of the source; a mark in common/ belongs to whoever runs that code."""
+    found = subprocess.run(["grep", "-rnoE", r'\bmark\("[a-z_.]+"\)', "--include=*.c", "common", "services"], capture_output=True,
+                           text=True, check=True).stdout
+    pairs = []
+    for line in found.splitlines():
+        path, _, rest = line.partition(":")
+        name = re.search(r'mark\("([a-z_.]+)"\)', rest)[1]
+        process = "ingest" if path.startswith("services/ingest/") else "writer-ns1" if (
+            path.startswith(("services/writer-bind/", "common/writer"))) else None
+        if (process, name) not in pairs:
+            pairs.append((process, name))
+    return pairs
+
+
+def wait_exit(name, seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        code = story.exit_code(name)
+        if code is not None and not story.alive(name):
+            return code
+        time.sleep(0.01)
+    return None
+
+
+def hit_marks(process, names, rounds, results, load, flow):
+    """Arms one mark after the other; each death's successor is armed with the next one."""
+    todo = [(name, count) for name in names for count in rounds]
+    story.kill(process)
+    wait_exit(process, 10)
+    for name, count in todo:
+        position = story.log_size(process)
+        story.start(process, abort_at=f"{name}:{count}", nowait=True)
+        code = wait_exit(process, 15)
+        flying = load.open + flow.waiting(process)
+        log = story.log_since(process, position)
+        results[process, name, count] = (code == 137 and f"abort mark {name} reached" in log, code, flying, log[-1500:])
+        if code is None:
+            story.kill(process)
+            wait_exit(process, 10)
+    story.start(process, nowait=True)
+
+
+def crowd_zone(load, stop):
+    """Content that named refuses, every second: the way of a zone that is put aside has marks too."""
+    n = 0
+    while not stop.is_set():
+        n += 1
+        text = story.zone_text(load.bad, n)
+        if n % 2 == 0:
+            text += "".join(f"crowd 60 IN A 10.9.{i // 250}.{i % 250 + 1}\n" for i in range(101))
+        try:
+            story.raw(story.save_bytes(load.bad, text), patience=5)
+        except OSError:
+            pass
+        stop.wait(1)
+
+
+# ---- random kills --------------------------------------------------------------------------------------------------
+
+def kill_at_random(process, seed, kills, load, flow, flying, problems):
+    rng = random.Random(seed)
+    for _ in range(kills):
+        # most kills fall into work; some into the first moments of a life
+        time.sleep(rng.uniform(0.02, 0.4))
+        if rng.random() < 0.8:
+            until = time.monotonic() + 6
+            while not story.ready(process) and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 0.3))
+        if not story.alive(process):
+            problems.append(f"{process} ended by itself, exit code {wait_exit(process, 2)}")
+        else:
+            flying.append((load.open if process == "ingest" else 0) + flow.waiting(process))
+            story.kill(process)
+            wait_exit(process, 10)
+        story.start(process, nowait=True)
+
+
+def everything_is_ready():
+    waits = [name for name in PROCESSES if not (story.alive(name) and story.ready(name))]
+    return True if not waits else f"not ready: {waits}"
+
+
+with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is lost (SEED={SEED})") as s:
+    story.fast_takeover(s)
+    flow = Flow()
+    s.finally_do(flow.stop)
+
+    # ---- every mark
+    pairs = marks()
+    s.ok(f"the source has marks: {len(pairs)}", len(pairs) >= 12, pairs)
+    strange = [name for process, name in pairs if process is None]
+    s.ok("each stands in a process that this story can kill", not strange, strange)
+    pairs = [(process, name) for process, name in pairs if process]
+    small = Load("mark", 60)
+    small.start(SEED, first=True)
+    stop_crowd = threading.Event()
+    threading.Thread(target=crowd_zone, args=(small, stop_crowd), daemon=True).start()
+    results = {}
+    hitters = [threading.Thread(target=hit_marks, args=(process, [name for p, name in pairs if p == process], (1, 7), results, small, flow))
+               for process in ("ingest", "writer-ns1")]
+    for thread in hitters:
+        thread.start()
+    for thread in hitters:
+        thread.join()
+    # a mark that is reached once in a life (a take-over) has no 7th time
+    for process, name in pairs:
+        first, second = results[process, name, 1], results[process, name, 7]
+        seventh = "" if second[0] else ", not reached a 7th time"
+        s.ok(f"{process} died at {name} with {first[2]} in flight{seventh} and was started again", first[0],
+             f"exit code {first[1]}\n{first[3]}")
+    s.eventually(20, "all are ready", everything_is_ready)
+    stop_crowd.set()
+    small.stop()
+    s.ok(f"{small.acked} changes were acknowledged, {small.unanswered} not answered, {small.refused} answered with error=1",
+         small.acked > 200, small.refusals[-3:])
+    wanted = small.wanted()
+    story.converge(s, 30, f"all {len(wanted)} zones are served as last acknowledged", wanted)
+
+    # ---- random kills
+    big = Load("crash", ZONES)
+    big.start(SEED + 1, first=True)
+    s.eventually(30, "the burst has begun", lambda: big.acked > 50 or big.acked)
+    problems, flying = [], {process: [] for process in PROCESSES}
+    killers = [threading.Thread(target=kill_at_random, args=(process, SEED + i, KILLS, big, flow, flying[process], problems))
+               for i, process in enumerate(PROCESSES)]
+    for thread in killers:
+        thread.start()
+    for thread in killers:
+        thread.join()
+    s.eventually(30, "all are ready again", everything_is_ready)
+    until = time.monotonic() + 30
+    while len(big.possible) < ZONES and time.monotonic() < until:
+        time.sleep(0.05)
+    big.stop()
+    for process in PROCESSES:
+        counts = flying[process]
+        s.ok(f"{process} was killed {len(counts)} times; in flight at each kill: {counts}", len(counts) == KILLS and sum(counts) > 0)
+    s.ok("none ended by itself", not problems, problems)
+    s.ok(f"{big.acked} changes were acknowledged, {big.unanswered} not answered, {big.refused} answered with error=1",
+         big.acked >= ZONES, big.refusals[-3:])
+    wanted = big.wanted()
+    deleted = sum(1 for right in wanted.values() if right == {"absent"})
+    s.ok(f"{len(wanted)} zones, {deleted} of them deleted in the end", len(wanted) == ZONES and deleted > ZONES // 100)
+    story.converge(s, 60, "both name servers serve each zone as last acknowledged, by AXFR", wanted)
+    wrong = story.unlike(wanted)
+    s.ok("and still do when all is looked at once more", wrong == [], wrong[:5])
+    gone = [(ns, zone, story.serial(ns, zone)) for zone, right in wanted.items() if right == {"absent"} for ns in ("ns1", "ns2")]
+    s.ok("deleted zones are REFUSED", all(answer == "REFUSED" for _, _, answer in gone), [g for g in gone if g[2] != "REFUSED"][:5])
+    both = [zone for zone in big.zones[::20] if story.serial("ns1", zone) != story.serial("ns2", zone)]
+    s.ok("both name servers agree", not both, both)
+
+    # the log itself: an acknowledged change is in dadns.pushes, and dadns.zones ends at its highest version
+    last, highest = {}, {}
+    for record in story.records("dadns.zones"):
+        if record["payload"] and not record["key"].startswith("@"):
+            version = Flow.offset(record["payload"])
+            last[record["key"]] = version
+            highest[record["key"]] = max(highest.get(record["key"], (0, 0)), version)
+    unsettled = [zone for zone in last if last[zone] != highest[zone]]
+    s.ok("no zone of dadns.zones ends at an older version", not unsettled, unsettled[:5])

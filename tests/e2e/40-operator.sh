@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/e2e.sh"
+story "What an operator sees and does: topics, configuration, health, secrets, starting and stopping"
+
+CONFIG=$STACK_DIR/dadns.yml
+kafka_configs() { # TOPIC add|delete SETTING…
+	local verb=$2 topic=$1
+	shift 2
+	local IFS=,
+	tools/kafka.sh exec kafka.admin.ConfigCommand --bootstrap-server "$KAFKA_BROKERS" --entity-type topics \
+		--entity-name "$topic" --alter "--$verb-config" "$*"
+}
+check() { "$BIN/dadns" topics check --config "$CONFIG"; }
+applied() { "$BIN/dadns" topics apply --config "$CONFIG"; }
+
+# ---- topics ------------------------------------------------------------------------------------------
+ok "dadns topics check finds the topics right" check
+ok "Kafka's own tool shows zones as compacted, with LogAppendTime and no size limit" says \
+	'*cleanup.policy=compact*message.timestamp.type=LogAppendTime*retention.bytes=-1*' \
+	eval "tools/kafka.sh exec org.apache.kafka.tools.TopicCommand --bootstrap-server $KAFKA_BROKERS --describe --topic dadns.zones | head -n 1 | grep -o 'Configs:.*' | tr ',:' '\n\n' | sort | tr '\n' ' '"
+for topic in pushes zones heals status dead-letters; do
+	ok "dadns.$topic has 12 partitions" says 12 eval \
+		"kcat -b $KAFKA_BROKERS -L -J -t dadns.$topic | jq '.topics[0].partitions | length'"
+done
+for change in 'dadns.pushes cleanup.policy=compact' 'dadns.zones cleanup.policy=delete' 'dadns.zones retention.bytes=1000000' \
+	'dadns.zones min.compaction.lag.ms=0'; do
+	kafka_configs "${change% *}" add "${change#* }" >/dev/null
+	ok "check complains about $change" says "*${change% *}*" eval '! check >"$E2E_WORK/check" 2>&1 && cat "$E2E_WORK/check"'
+done
+ok "apply corrects them" says '*dadns.zones*' applied
+ok "and check is content" check
+epoch() { topic dadns.zones | grep '^@epoch ' | cut -d ' ' -f 2- | jq -s 'map(.epoch) | unique | tostring' -r; }
+before=$(epoch)
+ok "apply again changes nothing" applied
+ok "the epoch is one, and the same as before" says "$before" epoch
+ok "an unknown command is refused" says 2 eval '"$BIN/dadns" frobnicate >/dev/null 2>&1; echo $?'
+
+# ---- configuration and help -------------------------------------------------------------------------------
+for program in ingest writer-bind dadns; do
+	ok "$program --help speaks of --config" says '*--config*' "$BIN/$program" --help
+	ok "$program --version names a version" says '*[0-9a-z]*' "$BIN/$program" --version
+done
+ok "ingest --help lists its keys" says '*app.listen*' "$BIN/ingest" --help
+ok "ingest --check-config is content with the stack's file" "$BIN/ingest" --config "$CONFIG" --check-config
+ok "writer-bind too" "$BIN/writer-bind" --config "$CONFIG" --backend ns1 --check-config
+ok "and prints no secret" not grep -F "$INGEST_PASSWORD" <("$BIN/ingest" --config "$CONFIG" --check-config 2>&1)
+bad() { # SENTENCE WORD SED_EXPRESSION: exit code 78 and a text with WORD
+	sed "$3" "$CONFIG" >"$E2E_WORK/bad.yml"
+	ok "$1" says "78 *$2*" eval 'text=$("$BIN/ingest" --config "$E2E_WORK/bad.yml" --check-config 2>&1); echo "$? $text"'
+}
+bad "a value out of range is refused by name" topics.partitions 's/partitions: 12/partitions: 0/'
+bad "a word for a number is refused by name" topics.partitions 's/partitions: 12/partitions: many/'
+bad "an unknown key is refused by name" listn 's/  listen:/  listn:/'
+bad "a password file that is not there is named" no-such-file 's/ingest-password/no-such-file/'
+ok "a backend that is not configured is refused" says '78 *ns9*' eval \
+	'text=$("$BIN/writer-bind" --config "$CONFIG" --backend ns9 --check-config 2>&1); echo "$? $text"'
+
+# ---- health and metrics ---------------------------------------------------------------------------------------
+for name in ingest writer-ns1 writer-ns2; do
+	ok "$name: /livez" admin $name /livez
+	ok "$name: /readyz" admin $name /readyz
+	ok "$name: /metrics is Prometheus text, each family with HELP and TYPE" eval \
+		"admin $name /metrics | awk '/^# TYPE/ { type[\$3] = 1 } /^# HELP/ { help[\$3] = 1 }
+			!/^#/ { name = \$1; sub(/[{].*/, \"\", name); base = name; sub(/_(bucket|sum|count)\$/, \"\", base);
+				if (!(name in type) && !(base in type)) exit 1; if (\$NF !~ /^[0-9.e+-]+\$|Inf|NaN/) exit 1; n++ }
+			END { exit n < 10 }'"
+	ok "$name: no zone name in it" not grep -qE '\.example' <(admin $name /metrics)
+	ok "$name: another page is a 404" says '*404*' admin $name /nothing
+done
+pushes=$(metric ingest dadns_door_requests_total)
+zone=$(new_zone operator)
+ok "a push" push <(zone_text "$zone" 1) "$zone" fred
+ok "is counted" [ "$(metric ingest dadns_door_requests_total)" -gt "$pushes" ]
+eventually 5 "and served" serves ns1 "$zone" 1
+
+# ---- secrets -----------------------------------------------------------------------------------------------------
+canary=canary-$RANDOM$RANDOM-secret
+stack stop ingest >/dev/null
+cp -p "$STACK_DIR/secrets/ingest-password" "$E2E_WORK/password"
+printf '%s\n' "$canary" >"$STACK_DIR/secrets/ingest-password"
+sed 's/^log_level: .*/log_level: DEBUG/' "$CONFIG" >"$E2E_WORK/debug.yml"
+cp -p "$CONFIG" "$E2E_WORK/dadns.yml"
+cp "$E2E_WORK/debug.yml" "$CONFIG"
+stack start ingest >/dev/null
+cp "$E2E_WORK/dadns.yml" "$CONFIG"
+zone_text "$zone" 2 192.0.2.10 "note 60 IN TXT \"body-$canary\"" >"$E2E_WORK/zone"
+ok "with a planted password the right login works" eval 'DA_PASSWORD=$canary push "$E2E_WORK/zone" "$zone" fred'
+ok "the old one does not" eval '! push "$E2E_WORK/zone" "$zone" fred'
+ok "a wrong one is planted too" eval '! DA_USER=mallory DA_PASSWORD="wrong-$canary" push "$E2E_WORK/zone" "$zone" fred'
+eventually 5 "the push is served" serves ns1 "$zone" 2
+secret=$(base64 -w 0 <<<"$canary" | cut -c 1-20)
+login=$(printf '%s:%s' "$INGEST_USER" "$canary" | base64 -w 0)
+clean() { # PLACE TEXT_FILE
+	! grep -qF -e "wrong-$canary" -e "$secret" -e "${login:24:20}" "$1" && ! sed "s/body-$canary//g" "$1" | grep -qF "$canary"
+}
+for name in ingest writer-ns1 writer-ns2; do
+	ok "no secret in $name's log" clean "$STACK_DIR/logs/$name.log"
+	ok "no zone body in $name's log" not grep -qF "body-$canary" "$STACK_DIR/logs/$name.log"
+	admin $name /metrics >"$E2E_WORK/metrics"
+	ok "nor in its metrics" not grep -qF "$canary" "$E2E_WORK/metrics"
+	tr '\0' '\n' <"/proc/$(cat "$STACK_DIR/pids/$name.pid")/cmdline" >"$E2E_WORK/argv"
+	ok "nor in its arguments" not grep -qF "$canary" "$E2E_WORK/argv"
+	sed -n 's/.*secret "\(.*\)";.*/\1/p' "$STACK_DIR/ns1/rndc.key" >"$E2E_WORK/rndc"
+	ok "nor the rndc key in its log" not grep -qFf "$E2E_WORK/rndc" "$STACK_DIR/logs/$name.log"
+done
+for name in pushes zones status dead-letters audits; do
+	topic dadns.$name -f '%k %h %s\n' >"$E2E_WORK/topic"
+	ok "no secret in dadns.$name" clean "$E2E_WORK/topic"
+done
+cp -p "$E2E_WORK/password" "$STACK_DIR/secrets/ingest-password"
+stack stop ingest >/dev/null
+stack start ingest >/dev/null
+ok "the password is the old one again" push <(zone_text "$zone" 3) "$zone" fred
+
+# ---- SIGTERM with work in flight --------------------------------------------------------------------------------------
+burst() { # NAME COUNT SERIAL: pushes it acknowledged, one a line
+	local i
+	for ((i = 1; i <= $2; i++)); do
+		zone_text "$i-$1" "$3" | push - "$i-$1" fred >/dev/null && echo "$i-$1"
+	done
+	return 0
+}
+stem=$(new_zone term)
+for name in ingest writer-ns1; do
+	for part in a b; do
+		burst "$part-$name-$stem" 60 1 >"$E2E_WORK/acked.$part" &
+	done
+	while [ "$(cat "$E2E_WORK"/acked.? 2>/dev/null | wc -l)" -lt 10 ]; do sleep 0.01; done
+	began=${EPOCHREALTIME/./}
+	stack stop $name >"$E2E_WORK/stopped"
+	took=$(((${EPOCHREALTIME/./} - began) / 1000))
+	ok "$name ends on SIGTERM in the middle of pushes with exit code 0, within 12 s ($took ms)" eval \
+		"grep -q 'exit code 0' $E2E_WORK/stopped && [ $took -lt 12000 ]"
+	wait $(jobs -p) 2>/dev/null
+	printf '#   %d pushes were acknowledged around it\n' "$(cat "$E2E_WORK"/acked.? | wc -l)"
+	stack start $name >/dev/null
+	all_served() {
+		local zone
+		while read -r zone; do
+			serves ns1 "$zone" 1 && serves ns2 "$zone" 1 || return 1
+		done < <(cat "$E2E_WORK"/acked.?)
+	}
+	ok "$name: something was acknowledged" [ -s "$E2E_WORK/acked.a" ]
+	eventually 20 "$name: every push that was acknowledged is served" all_served
+	rm -f "$E2E_WORK"/acked.?
+done
+
+# ---- started in any order ----------------------------------------------------------------------------------------------
+stack down >/dev/null
+STACK_NOWAIT=1 stack start writer-ns1 >/dev/null
+STACK_NOWAIT=1 stack start ingest >/dev/null
+STACK_NOWAIT=1 stack start writer-ns2 >/dev/null
+eventually 5 "a writer without Kafka and named lives" admin writer-ns1 /livez
+eventually 5 "and says what it waits for" says '*topics*' eval 'admin writer-ns1 /readyz 2>&1; true'
+eventually 5 "ingest without Kafka lives" admin ingest /livez
+ok "and says that it is not ready" not admin ingest /readyz
+stack start kafka >/dev/null
+stack start ns1 >/dev/null
+stack start redis >/dev/null
+stack start ns2 >/dev/null
+for name in ingest writer-ns1 writer-ns2; do
+	eventually 30 "$name comes up when the others are there" admin $name /readyz
+done
+ok "a push is acknowledged" push <(zone_text "$zone" 4) "$zone" fred
+eventually 15 "and served by both" eval 'serves ns1 "$zone" 4 && serves ns2 "$zone" 4'
