@@ -7,7 +7,7 @@
 #include "common/zone_dname.h"
 #include "common/zone_rdata.h"
 
-#define CNAME_STEPS_MAX 16
+#define CNAME_STEPS_MAX 8
 
 struct zone_node zone_node_at(const struct zone_nodes *nodes, size_t at)
 {
