@@ -42,6 +42,10 @@ LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lm
 
 COMMON := $(wildcard common/*.c)
 COMMON_O := $(COMMON:%.c=$(B)/%.o)
+ifeq ($(MODE),tsan) # which does not see the C11 threads that librdkafka is made of
+EXTRA_O := $(B)/tests/lib/c11_threads.o
+export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/lib/tsan.suppressions
+endif
 LIBCOMMON := $(B)/libcommon.a
 
 # Everything of a service but its main.c is a library, so that its tests can link it.
@@ -50,7 +54,7 @@ define service_rules
 $(B)/lib$(1).a: $(patsubst %.c,$(B)/%.o,$(call service_src,$(1)))
 	@rm -f $$@
 	@ar rcs $$@ $$^
-$(B)/$(1): $(B)/services/$(1)/main.o $(B)/lib$(1).a $(LIBCOMMON)
+$(B)/$(1): $(B)/services/$(1)/main.o $(EXTRA_O) $(B)/lib$(1).a $(LIBCOMMON)
 	@echo "  link $$@"
 	@$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
@@ -67,7 +71,7 @@ all: $(PROGRAMS:%=$(B)/%)
 
 $(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
 
-$(B)/dadns: $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c)) $(LIBCOMMON)
+$(B)/dadns: $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c)) $(EXTRA_O) $(LIBCOMMON)
 	@echo "  link $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -82,11 +86,11 @@ $(B)/%.o: %.c
 
 # Literals go into char *argv[] in tests.
 $(B)/tests/unit/%.o $(B)/tests/integration/%.o: ALL_CFLAGS += -Wno-write-strings -Wno-missing-prototypes
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
-$(B)/tests/integration/%: $(B)/tests/integration/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+$(B)/tests/integration/%: $(B)/tests/integration/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
-$(B)/tests/bench/%: $(B)/tests/bench/%.o $(SERVICE_LIBS) $(LIBCOMMON)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 check: $(UNIT)

@@ -29,18 +29,19 @@ struct bus_config {
 	const char *client_id;       /* "ingest"; set by the service */
 	const struct config *config; /* its config_rest goes to librdkafka; may be NULL */
 };
-#define BUS_KEYS(struct_, member_)                                                                 \
-	KEY(struct_, member_.brokers, "kafka.brokers", "127.0.0.1:9092",                           \
-	    "Kafka bootstrap servers, host:port, comma separated; further kafka.* keys are "       \
+#define BUS_KEYS(struct_, member_)                                                           \
+	KEY(struct_, member_.brokers, "kafka.brokers", "127.0.0.1:9092",                     \
+	    "Kafka bootstrap servers, host:port, comma separated; further kafka.* keys are " \
 	    "librdkafka's")
 
-/* --- producer ---------------------------------------------------------------------------------- */
+/* --- producer ----------------------------------------------------------------------------------
+ */
 
 struct bus_producer;
 
 struct bus_producer_options {
-	int64_t linger_us;   /* 0: send at once */
-	int64_t timeout_ms;  /* until a record is given up; 0: never */
+	int64_t linger_us;     /* 0: send at once */
+	int64_t timeout_ms;    /* until a record is given up; 0: never */
 	int64_t queue_records; /* ceiling of records not yet reported; 0: the library's */
 	int64_t queue_bytes;
 };
@@ -84,7 +85,8 @@ MUST_CHECK enum outcome bus_flush(struct bus_producer *producer, int timeout_ms,
 /* Purges what is left: its reports are called as failed. Accepts NULL. */
 void bus_producer_destroy(struct bus_producer *producer);
 
-/* --- consumer ---------------------------------------------------------------------------------- */
+/* --- consumer ----------------------------------------------------------------------------------
+ */
 
 struct bus_consumer;
 
@@ -116,7 +118,8 @@ struct bus_listener {
 };
 
 struct bus_consumer_options {
-	const char *group; /* NULL: no group; bus_assign_all decides what is read, nothing is stored */
+	const char
+		*group; /* NULL: no group; bus_assign_all decides what is read, nothing is stored */
 	int64_t prefetch_bytes; /* what the library may read ahead per process; 0: 8 MiB */
 };
 
@@ -153,7 +156,8 @@ const char *bus_consumer_trouble(const struct bus_consumer *consumer);
 /* Leaves the group (commits what is stored) and frees. Accepts NULL. */
 void bus_consumer_close(struct bus_consumer *consumer);
 
-/* --- looks at the cluster, blocking up to `timeout_ms` ------------------------------------------- */
+/* --- looks at the cluster, blocking up to `timeout_ms` -------------------------------------------
+ */
 
 /* First and next offset of a partition. */
 MUST_CHECK enum outcome bus_watermarks(struct bus_consumer *consumer, const char *topic,

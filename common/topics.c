@@ -11,190 +11,9 @@
 #include "common/clock.h"
 #include "common/event.h"
 #include "common/topics_epoch.h"
+#include "common/topics_table.h"
 
 #define APPLY_WAIT_MS 30000
-#define ROOM_BYTES 65536        /* I9: what an event needs beside what the door took */
-#define REPLICAS_FOR_A_QUORUM 3 /* from here on one replica may be away and none is lost */
-#define DAY_MS INT64_C(86400000)
-#define DAYS_1 "86400000"
-#define DAYS_30 "2592000000"
-#define MIB_64 "67108864"
-#define SETTINGS_MAX 12
-#define VALUE_SIZE 32
-
-/* When is a topic that exists wrong? */
-enum must {
-	EQUAL,    /* not exactly this */
-	AT_LEAST, /* less than this; -1 is more than anything */
-	TUNING,   /* never: it is set when the topic is made, then it is the operator's */
-};
-
-enum source { TEXT, RECORD_BYTES, LAG_MS, LAG_MAX_MS };
-
-struct setting_row {
-	const char *name;
-	enum must must;
-	const char *text;
-	enum source source;
-};
-
-struct topic_row {
-	const char *name;
-	bool pinned; /* topics.partitions of them (I2); else one */
-	const struct setting_row *settings;
-};
-
-/* clang-format off */
-#define EVERY_TOPIC                                                                                \
-	{"message.timestamp.type", EQUAL, "LogAppendTime", TEXT},                                  \
-	{"retention.bytes", EQUAL, "-1", TEXT},                                                    \
-	{"unclean.leader.election.enable", EQUAL, "false", TEXT} /* I1 */
-#define LARGE_RECORDS {"max.message.bytes", AT_LEAST, NULL, RECORD_BYTES} /* I9 */
-/* clang-format on */
-
-static const struct setting_row pushes[] = {
-	EVERY_TOPIC,
-	LARGE_RECORDS,
-	{"cleanup.policy", EQUAL, "delete", TEXT},
-	{"retention.ms", AT_LEAST, DAYS_30, TEXT},
-	{"segment.ms", TUNING, DAYS_1, TEXT},
-	{0},
-};
-
-static const struct setting_row zones[] = {
-	EVERY_TOPIC,
-	LARGE_RECORDS,
-	{"cleanup.policy", EQUAL, "compact", TEXT},
-	{"min.compaction.lag.ms", AT_LEAST, NULL, LAG_MS},
-	{"max.compaction.lag.ms", TUNING, NULL, LAG_MAX_MS},
-	{"delete.retention.ms", AT_LEAST, DAYS_30, TEXT}, /* I5: a slow reader sees the null */
-	{"segment.ms", TUNING, DAYS_1, TEXT},             /* the newest segment is not compacted */
-	{"segment.bytes", TUNING, MIB_64, TEXT},
-	{0},
-};
-
-static const struct setting_row heals[] = {
-	EVERY_TOPIC,
-	LARGE_RECORDS,
-	{"cleanup.policy", EQUAL, "delete", TEXT},
-	{"retention.ms", AT_LEAST, DAYS_1, TEXT},
-	{"segment.ms", TUNING, "21600000", TEXT},
-	{"segment.bytes", TUNING, MIB_64, TEXT},
-	{0},
-};
-
-static const struct setting_row status[] = {
-	EVERY_TOPIC,
-	{"cleanup.policy", EQUAL, "compact", TEXT},
-	{"segment.ms", TUNING, DAYS_1, TEXT},
-	{"segment.bytes", TUNING, MIB_64, TEXT},
-	{0},
-};
-
-static const struct setting_row dead_letters[] = {
-	EVERY_TOPIC,
-	LARGE_RECORDS,
-	{"cleanup.policy", EQUAL, "delete", TEXT},
-	{"retention.ms", AT_LEAST, DAYS_30, TEXT},
-	{"segment.ms", TUNING, DAYS_1, TEXT},
-	{"segment.bytes", TUNING, MIB_64, TEXT},
-	{0},
-};
-
-static const struct setting_row audits[] = {
-	EVERY_TOPIC,
-	{"cleanup.policy", EQUAL, "compact", TEXT},
-	{"segment.ms", TUNING, DAYS_1, TEXT},
-	{0},
-};
-
-/* clang-format off */
-static const struct topic_row topics[] = {
-	{TOPIC_PUSHES, true, pushes},
-	{TOPIC_ZONES, true, zones},
-	{TOPIC_HEALS, true, heals},
-	{TOPIC_STATUS, true, status},
-	{TOPIC_DEAD_LETTERS, true, dead_letters},
-	{TOPIC_AUDITS, false, audits},
-};
-/* clang-format on */
-#define TOPIC_COUNT (sizeof(topics) / sizeof(topics[0]))
-
-/* --- what a topic should have ----------------------------------------------------------------- */
-
-struct wanted {
-	const char *name;
-	enum must must;
-	char value[VALUE_SIZE];
-	char is[VALUE_SIZE]; /* what the topic has; empty: Kafka did not say */
-};
-
-struct wanted_list {
-	struct wanted items[SETTINGS_MAX];
-	size_t count;
-};
-
-static int64_t value_of(enum source source, const struct topics_config *config)
-{
-	switch (source) {
-	case TEXT:
-		break;
-	case RECORD_BYTES:
-		return config->message_bytes + ROOM_BYTES;
-	case LAG_MS:
-		return config->compaction_lag_ms;
-	case LAG_MAX_MS:
-		return config->compaction_lag_ms + 7 * DAY_MS;
-	}
-	return 0;
-}
-
-static struct wanted *want(struct wanted_list *list, const char *name, enum must must)
-{
-	struct wanted *wanted = &list->items[list->count++];
-
-	*wanted = (struct wanted){.name = name, .must = must};
-	return wanted;
-}
-
-static void wanted_of(const struct topic_row *row, const struct topics_config *config,
-		      int32_t replicas, struct wanted_list *list)
-{
-	const struct setting_row *setting;
-
-	list->count = 0;
-	for (setting = row->settings; setting->name != NULL; setting++) {
-		struct wanted *wanted = want(list, setting->name, setting->must);
-
-		if (setting->source == TEXT) {
-			(void)snprintf(wanted->value, VALUE_SIZE, "%s", setting->text);
-		} else {
-			(void)snprintf(wanted->value, VALUE_SIZE, "%" PRId64,
-				       value_of(setting->source, config));
-		}
-	}
-	if (replicas >= REPLICAS_FOR_A_QUORUM) {
-		/* I1: acks=all means more than the leader alone */
-		(void)snprintf(want(list, "min.insync.replicas", AT_LEAST)->value, VALUE_SIZE, "2");
-	}
-}
-
-static bool setting_right(const struct wanted *wanted)
-{
-	int64_t is;
-
-	switch (wanted->must) {
-	case EQUAL:
-		return strcmp(wanted->is, wanted->value) == 0;
-	case AT_LEAST:
-		is = strtoll(wanted->is, NULL, 10);
-		return wanted->is[0] != '\0' &&
-		       (is == -1 || is >= strtoll(wanted->value, NULL, 10));
-	case TUNING:
-		break;
-	}
-	return true;
-}
 
 static void take_setting(void *context, const char *name, const char *value, bool own)
 {
@@ -204,7 +23,7 @@ static void take_setting(void *context, const char *name, const char *value, boo
 	(void)own;
 	for (i = 0; i < list->count; i++) {
 		if (strcmp(list->items[i].name, name) == 0) {
-			(void)snprintf(list->items[i].is, VALUE_SIZE, "%s", value);
+			(void)snprintf(list->items[i].is, TOPIC_VALUE_SIZE, "%s", value);
 		}
 	}
 }
@@ -271,7 +90,7 @@ static void tell_right(struct walk *walk, const struct topic_row *row, const cha
 
 static enum outcome make(struct walk *walk, const struct topic_row *row, struct reason *why)
 {
-	struct bus_topic_setting settings[SETTINGS_MAX];
+	struct bus_topic_setting settings[TOPIC_SETTINGS_MAX];
 	struct wanted_list list;
 	size_t i;
 
@@ -291,7 +110,7 @@ static enum outcome make(struct walk *walk, const struct topic_row *row, struct 
 static enum outcome correct(struct walk *walk, const struct topic_row *row, int32_t replicas,
 			    size_t *changed, struct reason *why)
 {
-	struct bus_topic_setting settings[SETTINGS_MAX];
+	struct bus_topic_setting settings[TOPIC_SETTINGS_MAX];
 	struct wanted_list list;
 	enum outcome outcome;
 	size_t n = 0;
@@ -304,7 +123,7 @@ static enum outcome correct(struct walk *walk, const struct topic_row *row, int3
 		return outcome;
 	}
 	for (i = 0; i < list.count; i++) {
-		if (!setting_right(&list.items[i])) {
+		if (!wanted_is_right(&list.items[i])) {
 			settings[n++] = (struct bus_topic_setting){
 				.name = list.items[i].name,
 				.value = list.items[i].value,
@@ -318,7 +137,7 @@ static enum outcome correct(struct walk *walk, const struct topic_row *row, int3
 		return outcome;
 	}
 	for (i = 0; i < list.count; i++) {
-		if (!setting_right(&list.items[i])) {
+		if (!wanted_is_right(&list.items[i])) {
 			tell(walk, row->name, "set", "%s %s (was %s)", list.items[i].name,
 			     list.items[i].value, list.items[i].is);
 		}
@@ -426,7 +245,7 @@ enum outcome topics_apply(const struct bus_config *bus, const struct topics_conf
 
 	outcome = bus_admin_create(&walk.admin, bus, why);
 	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
-		outcome = apply_topic(&walk, &topics[i], why);
+		outcome = apply_topic(&walk, &topic_rows[i], why);
 	}
 	bus_admin_destroy(walk.admin);
 	if (outcome == OK) {
@@ -467,7 +286,7 @@ static enum outcome check_topic(struct walk *walk, const struct topic_row *row, 
 	outcome = bus_admin_settings(walk->admin, row->name, take_setting, &list, walk->timeout_ms,
 				     why);
 	for (i = 0; i < list.count && outcome == OK; i++) {
-		if (!setting_right(&list.items[i])) {
+		if (!wanted_is_right(&list.items[i])) {
 			tell(walk, row->name, "wrong", "%s is %s, must be %s%s", list.items[i].name,
 			     list.items[i].is, list.items[i].value,
 			     list.items[i].must == AT_LEAST ? " or more" : "");
@@ -538,8 +357,9 @@ enum outcome topics_check(const struct bus_config *bus, const struct topics_conf
 	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
 		bool usable = false;
 
-		outcome = check_topic(&walk, &topics[i], &usable, why);
-		zones_usable = zones_usable || (usable && topics[i].settings == zones);
+		outcome = check_topic(&walk, &topic_rows[i], &usable, why);
+		zones_usable =
+			zones_usable || (usable && strcmp(topic_rows[i].name, TOPIC_ZONES) == 0);
 	}
 	bus_admin_destroy(walk.admin);
 	if (outcome == OK && zones_usable) {
@@ -564,14 +384,14 @@ enum outcome topics_preflight(const struct bus_config *bus, const struct topics_
 		int32_t partitions = 0;
 		int32_t replicas = 0;
 
-		outcome = bus_admin_find(admin, topics[i].name, &partitions, &replicas, timeout_ms,
-					 why);
+		outcome = bus_admin_find(admin, topic_rows[i].name, &partitions, &replicas,
+					 timeout_ms, why);
 		if (outcome == OK && partitions == 0) {
 			outcome = because(TEMPFAIL, why,
 					  "topic %s does not exist; dadns topics apply makes it",
-					  topics[i].name);
+					  topic_rows[i].name);
 		} else if (outcome == OK) {
-			outcome = count_right(&topics[i], config, partitions, why);
+			outcome = count_right(&topic_rows[i], config, partitions, why);
 		}
 	}
 	bus_admin_destroy(admin);

@@ -5,8 +5,8 @@
  *
  * Canonical: names absolute and lower case, RDATA in presentation form with the names of RFC 4034
  * 6.2 in lower case, one TTL per RRset, no duplicates, SOA RRset first, the others in canonical
- * order (owner, type number), rdata in canonical order. RRSIG alone has several RRsets at one owner,
- * one for each type that it covers (each has the TTL of that type: RFC 4034 3).
+ * order (owner, type number), rdata in canonical order. RRSIG alone has several RRsets at one
+ * owner, one for each type that it covers (each has the TTL of that type: RFC 4034 3).
  *
  * Values: never change once made; may be shared between threads as const.
  */
@@ -30,16 +30,16 @@ struct rrset {
 };
 
 struct zone_limits {
-	size_t text_bytes;   /* of the pushed text */
+	size_t text_bytes; /* of the pushed text */
 	size_t records;
-	size_t rdata_bytes;  /* of one record, wire */
+	size_t rdata_bytes; /* of one record, wire */
 	uint32_t ttl_max;
-	size_t warnings;     /* further ones are counted in one last line, "and 3 more warnings" */
+	size_t warnings; /* further ones are counted in one last line, "and 3 more warnings" */
 };
-#define ZONE_LIMITS_DEFAULT                                                                        \
-	{                                                                                          \
-		.text_bytes = 4 << 20, .records = 50000, .rdata_bytes = 65535,                     \
-		.ttl_max = 2147483647, .warnings = 20                                              \
+#define ZONE_LIMITS_DEFAULT                                                    \
+	{                                                                      \
+		.text_bytes = 4 << 20, .records = 50000, .rdata_bytes = 65535, \
+		.ttl_max = 2147483647, .warnings = 20                          \
 	}
 
 struct zone;

@@ -12,9 +12,9 @@ sources() { git ls-files --cached --others --exclude-standard -- "$@" | grep -E 
 # 1. Layers point downward only. A room's layer is its line here; an include may only go to the
 #    same or a lower line (a room of `common` that is not listed is a finding).
 layers='
-ground outcome buf clock log config config_file config_key config_print metrics mark delays
-values name zone zone_lexer zone_check zone_print zone_dname zone_warnings digest event event_json
-ports bus bus_rdkafka bus_admin topics redis retry http mysql dnsq fetch
+ground outcome buf clock log config metrics mark delays address
+values name zone digest event
+ports bus topics redis retry http mysql dnsq fetch
 life service window writer backend legacy_keys
 '
 layer_of() {
