@@ -6,7 +6,7 @@
 #include "services/ingest/judge_loop.h"
 #include "services/ingest/senders.h"
 
-/* A zone being parsed, in all its forms, against its text: measured 9 for one of short records. */
+/* A zone while it is parsed, in all its forms, against its text; generous. */
 #define PARSED_PER_TEXT 16
 #define CONNECTION_BYTES 32768               /* its header buffer and what the HTTP library keeps */
 #define READ_AHEAD_BYTES ((int64_t)32 << 20) /* two consumers */

@@ -17,7 +17,7 @@
 #define STATUS_LINGER_US 5000
 #define STATUS_BYTES_MAX 65536
 #define STALLED_MS 60000 /* no room for so long: keep the group's heartbeat, paused */
-#define FINISH_MS 2000   /* what is in flight when a partition leaves */
+#define FINISH_MS 2000   /* for what is in flight when partitions leave */
 #define REPORT_EVERY_MS 500
 #define JOIN_MS 15000 /* more replicas than partitions: this one has none */
 
@@ -66,6 +66,7 @@ struct judge_loop {
 	bool stalled;
 	bool joined; /* the group has given us something, or had the time to */
 	int64_t began_ms;
+	int64_t finish_by_ms; /* of a series of revoked partitions; 0: none */
 	int64_t reported_ms;
 };
 
@@ -318,6 +319,7 @@ static int64_t assigned(void *context, const char *topic, int32_t partition, int
 	struct judge_loop *loop = context;
 
 	loop->joined = true;
+	loop->finish_by_ms = 0;
 	bus_pause(loop->bench.consumer, topic, partition);
 	if (partition < loop->bench.partition_count) {
 		takeover_begin(&loop->bench, partition, committed);
@@ -329,7 +331,6 @@ static void revoked(void *context, const char *topic, int32_t partition, bool lo
 {
 	struct judge_loop *loop = context;
 	struct bench_partition *mine;
-	int64_t deadline = clock_ms() + FINISH_MS;
 
 	(void)topic;
 	if (partition >= loop->bench.partition_count) {
@@ -337,7 +338,11 @@ static void revoked(void *context, const char *topic, int32_t partition, bool lo
 	}
 	mine = &loop->bench.partitions[partition];
 	mine->phase = PHASE_NONE;
-	while (!lost && !loop->bench.failed && mine->tracker.count > 0 && clock_ms() < deadline) {
+	if (loop->finish_by_ms == 0) { /* one wait for all that leave together */
+		loop->finish_by_ms = clock_ms() + FINISH_MS;
+	}
+	while (!lost && !loop->bench.failed && mine->tracker.count > 0 &&
+	       clock_ms() < loop->finish_by_ms) {
 		bench_poll(&loop->bench, 5);
 	}
 	bench_drop(&loop->bench, partition);

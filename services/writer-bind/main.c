@@ -2,6 +2,7 @@
 /* writer-bind: brings one named to what dadns.zones says. */
 #include <string.h>
 
+#include "common/legacy_keys.h"
 #include "common/writer.h"
 #include "services/writer-bind/bind.h"
 
@@ -24,8 +25,6 @@ static const struct config_key keys[] = {
 	    "/etc/bind/rndc.key", "its key, hmac-sha256, as rndc-confgen -a writes it"),
 	KEY_RANGE(struct settings, bind.verify_ms, "dns.backends.*.verify_ms", "5000", 100, 60000,
 		  "how long a zone may take until named serves it"),
-	GONE("dns.backends.*.named_conf",
-	     "nothing: zones are added over rndc (named needs allow-new-zones yes)"),
 	{0},
 };
 
@@ -44,7 +43,8 @@ static enum outcome create(void *base, const char *stanza, void **backend, struc
 
 int main(int argc, char **argv)
 {
-	static const struct config_key *const tables[] = {keys, NULL};
+	static const struct config_key *const tables[] = {keys, legacy_keys, backend_stanza_keys,
+							  ingest_branch_keys, NULL};
 	static const struct metric_table *const metrics[] = {&writer_metrics, &bind_metrics, NULL};
 	static const struct service_about about = {
 		.name = "writer-bind",

@@ -839,7 +839,9 @@ static void silent_named_fails_the_backend_in_time(void **state) /* I8 */
 	assert_int_equal(bind_ops.apply(backend, &change, 1, &why), TEMPFAIL);
 	assert_true(clock_ms() - began < 15000);
 	kill(named_pid, SIGCONT);
-	assert_int_equal(bind_ops.open(backend, &why), OK);
+	while (bind_ops.open(backend, &why) != OK) { /* as the core does */
+		assert_true(clock_ms() - began < 25000);
+	}
 	assert_int_equal(apply(backend, &newer).outcome, OK);
 	done(backend, &given, &newer);
 }

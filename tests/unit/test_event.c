@@ -190,6 +190,7 @@ static enum outcome decode_changed(const char *file, const char *from, const cha
 	struct buf changed = BUF_INIT(BYTES_MAX);
 	struct buf again = BUF_INIT(BYTES_MAX);
 	enum outcome outcome;
+	const struct kind *kind;
 	const char *at;
 
 	read_example(file, &bytes);
@@ -200,7 +201,9 @@ static enum outcome decode_changed(const char *file, const char *from, const cha
 	buf_add(&changed, (struct span){bytes.data, (size_t)(at - bytes.data)});
 	buf_add_text(&changed, to);
 	buf_add_text(&changed, at + strlen(from));
-	outcome = kind_of(file)->again(buf_span(&changed), &again, why);
+	kind = kind_of(file);
+	assert_non_null(kind);
+	outcome = kind == NULL ? PERMFAIL : kind->again(buf_span(&changed), &again, why);
 	buf_finish(&again);
 	buf_finish(&changed);
 	buf_finish(&bytes);

@@ -171,6 +171,25 @@ static void a_decided_value_is_ahead_until_it_is_read_back(void **unused)
 	zindex_destroy(index);
 }
 
+static void an_own_record_is_read_back_by_its_id(void **unused)
+{
+	struct zindex *index = zindex_create(2);
+	struct zone_event first = value_of("shop.example", 1);
+	struct zone_event second = value_of("shop.example", 2);
+
+	(void)unused;
+	assert_false(zindex_read_back(index, 0, 50, &first.zone, &first.id));
+	zindex_decide(index, 0, &first);
+	assert_false(zindex_read_back(index, 1, 50, &first.zone, &first.id));
+	assert_false(zindex_read_back(index, 0, 50, &first.zone, &second.id));
+	assert_true(zindex_read_back(index, 0, 50, &first.zone, &first.id));
+	assert_int_equal(partition_of(index, 0).ahead, 0);
+	assert_int_equal(partition_of(index, 0).highest.offset, 1);
+	/* Known: whatever comes again must be looked at. */
+	assert_false(zindex_read_back(index, 0, 51, &first.zone, &first.id));
+	zindex_destroy(index);
+}
+
 static void a_new_decision_settles_a_zone_and_ends_its_repair(void **unused)
 {
 	struct zindex *index = zindex_create(1);
@@ -269,6 +288,7 @@ int main(void)
 		cmocka_unit_test(
 			a_late_older_record_leaves_the_zone_unsettled_until_the_newest_is_copied),
 		cmocka_unit_test(a_decided_value_is_ahead_until_it_is_read_back),
+		cmocka_unit_test(an_own_record_is_read_back_by_its_id),
 		cmocka_unit_test(a_new_decision_settles_a_zone_and_ends_its_repair),
 		cmocka_unit_test(a_decision_that_was_read_back_before_it_was_noted_is_not_ahead),
 		cmocka_unit_test(a_burial_ranks_as_the_version_that_it_buries),
