@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dnsq.h: a small DNS client that asks one server what it serves: SOA by UDP, many in flight, and
- * AXFR by TCP. ldns stays in dnsq.c.
+ * AXFR by TCP. The few fields it needs are read from the wire by hand; the digest is zone.h's.
  *
  * Threads: a struct dnsq belongs to one thread.
  */

@@ -6,7 +6,7 @@ const struct config_key legacy_keys[] = {
 	GONE("timezone", "all times are UTC"),
 	GONE("queue_location", "the queue is Kafka (kafka.brokers)"),
 	GONE("dns.default_backend", "one writer runs for each stanza of dns.backends (--backend)"),
-	GONE("dns.backends.*.named_conf", "zones are added to the running named by rndc (rndc_address, rndc_key)"),
+	GONE("dns.backends.*.named_conf", "zones are added to the running named by rndc (rndc, rndc_key_file)"),
 	GONE("dns.backends.*.nsd_conf", "there is no writer for NSD yet"),
 	GONE("app.listen_port", "app.listen, e.g. \":2222\""),
 	GONE("app.ssl_enable", "a TLS proxy in front of app.listen"),

@@ -52,7 +52,7 @@ out=$(
 	foreign 'librdkafka/' 'common/bus_[a-z_]*\.c|common/bus_rdkafka\.h'
 	foreign 'hiredis/' 'common/redis\.c'
 	foreign 'microhttpd' 'common/http[a-z_]*\.c'
-	foreign 'ldns/' 'common/(name|zone[a-z_]*|dnsq)\.c|common/zone_[a-z]*\.h'
+	foreign 'ldns/' 'common/(zone[a-z_]*)\.c|common/zone_[a-z]*\.h'
 	foreign 'jansson' 'common/event[a-z_]*\.c|common/event_(json|read)\.h'
 	foreign 'mysql' 'common/mysql\.c'
 	foreign 'yaml' 'common/config[a-z_]*\.c'
