@@ -220,18 +220,11 @@ static void report(struct index_reader *reader)
 
 static enum outcome begin(struct index_reader *reader, struct reason *why)
 {
-	const struct bus_consumer_options options = {.prefetch_bytes = PREFETCH_BYTES};
 	int32_t partitions = (int32_t)reader->topics->partitions;
 	enum outcome outcome = topics_preflight(reader->bus, reader->topics, LOOK_MS, why);
 
 	if (outcome != OK) {
 		return outcome;
-	}
-	if (reader->consumer == NULL) {
-		outcome = bus_consumer_create(&reader->consumer, reader->bus, &options, NULL, why);
-		if (outcome != OK) {
-			return outcome;
-		}
 	}
 	for (int32_t i = 0; i < partitions; i++) {
 		int64_t low;
@@ -271,15 +264,24 @@ static void *run(void *context)
 			service_stop(reader->service, &why);
 		}
 	}
-	bus_consumer_close(reader->consumer);
 	return NULL;
+}
+
+static void release(struct index_reader *reader)
+{
+	bus_consumer_close(reader->consumer);
+	free(reader->goals);
+	free(reader->positions);
+	free(reader);
 }
 
 enum outcome index_reader_open(struct index_reader **out, const struct bus_config *bus,
 			       const struct topics_config *topics, struct zindex *index,
 			       struct service *service, struct reason *why)
 {
+	const struct bus_consumer_options options = {.prefetch_bytes = PREFETCH_BYTES};
 	struct index_reader *reader = xcalloc(1, sizeof(*reader));
+	enum outcome outcome;
 
 	reader->bus = bus;
 	reader->topics = topics;
@@ -290,11 +292,15 @@ enum outcome index_reader_open(struct index_reader **out, const struct bus_confi
 	service_ready(service, "kafka", false, "Kafka was not reached yet");
 	service_ready(service, "epoch", false, "dadns.zones was not read yet");
 	service_ready(service, "index", false, "dadns.zones is being read");
-	if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
-		free(reader->goals);
-		free(reader->positions);
-		free(reader);
-		return because(PERMFAIL, why, "index: cannot start a thread");
+	/* Here and not in the thread: the first client of a process prepares librdkafka's globals,
+	 * and main goes on to make others. */
+	outcome = bus_consumer_create(&reader->consumer, bus, &options, NULL, why);
+	if (outcome == OK && pthread_create(&reader->thread, NULL, run, reader) != 0) {
+		outcome = because(PERMFAIL, why, "index: cannot start a thread");
+	}
+	if (outcome != OK) {
+		release(reader);
+		return outcome;
 	}
 	*out = reader;
 	return OK;
@@ -306,9 +312,7 @@ void index_reader_close(struct index_reader *reader)
 		return;
 	}
 	(void)pthread_join(reader->thread, NULL);
-	free(reader->goals);
-	free(reader->positions);
-	free(reader);
+	release(reader);
 }
 
 bool index_reader_started(const struct index_reader *reader)
