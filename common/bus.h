@@ -70,6 +70,10 @@ MUST_CHECK enum outcome bus_producer_create(struct bus_producer **out,
 					    const struct bus_config *config,
 					    const struct bus_producer_options *options,
 					    struct reason *why);
+/* Connects, asks about `topic` and gets the producer's id, so that the first record need not wait
+ * for that. TEMPFAIL: Kafka is away; sending works all the same when it is back. */
+MUST_CHECK enum outcome bus_producer_warm(struct bus_producer *producer, const char *topic,
+					  int timeout_ms, struct reason *why);
 /* Copies the record. OK: `delivered` (may be NULL) will be called exactly once. TEMPFAIL: queue
  * full, or no such topic yet; PERMFAIL: never (too large, fatal error); then it is not called. */
 MUST_CHECK enum outcome bus_send(struct bus_producer *producer, const struct bus_record *record,
@@ -121,6 +125,10 @@ struct bus_consumer_options {
 	const char
 		*group; /* NULL: no group; bus_assign_all decides what is read, nothing is stored */
 	int64_t prefetch_bytes; /* what the library may read ahead per process; 0: 8 MiB */
+	/* The broker answers a fetch when it has this much, or after that long: a reader that can
+	 * wait costs it fewer requests. 0: at once when there is anything. */
+	int64_t fetch_min_bytes;
+	int64_t fetch_wait_ms;
 };
 
 MUST_CHECK enum outcome bus_consumer_create(struct bus_consumer **out,

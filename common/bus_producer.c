@@ -117,6 +117,26 @@ enum outcome bus_producer_create(struct bus_producer **out, const struct bus_con
 	return OK;
 }
 
+enum outcome bus_producer_warm(struct bus_producer *producer, const char *topic, int timeout_ms,
+			       struct reason *why)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->rk, topic, NULL);
+	rd_kafka_resp_err_t error;
+
+	if (handle == NULL) {
+		return because(PERMFAIL, why, "%s: %s", topic,
+			       rd_kafka_err2str(rd_kafka_last_error()));
+	}
+	error = rd_kafka_metadata(producer->rk, 0, handle, &metadata, timeout_ms);
+	rd_kafka_topic_destroy(handle);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		return because(TEMPFAIL, why, "%s: %s", topic, rd_kafka_err2str(error));
+	}
+	rd_kafka_metadata_destroy(metadata);
+	return OK;
+}
+
 static rd_kafka_headers_t *headers_of(const struct bus_record *record)
 {
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);

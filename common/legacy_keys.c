@@ -41,6 +41,7 @@ const struct config_key backend_stanza_keys[] = {
 const struct config_key ingest_branch_keys[] = {
 	ELSEWHERE("app", "read by ingest"),
 	ELSEWHERE("judge", "read by ingest"),
+	ELSEWHERE("redis", "read by ingest"),
 	{0},
 };
 

@@ -2,6 +2,7 @@
 #include "common/service.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -504,6 +505,9 @@ struct service *service_start(const struct service_about *about, void *base, int
 	pthread_condattr_t monotonic;
 	struct reason why;
 
+	/* What comes and goes with every zone is kept, not given back to the kernel each time. */
+	(void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	(void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	service->about = about;
 	service->running = true;
 	(void)pthread_mutex_init(&service->lock, NULL);

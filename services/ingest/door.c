@@ -57,6 +57,8 @@ static void count(size_t row)
 	metric_add(&metrics[row], 1);
 }
 
+enum { WARM_MS = 2000 };
+
 struct door {
 	struct door_config config;
 	const struct senders *senders;
@@ -388,6 +390,11 @@ static void *report(void *context)
 	struct reason why;
 	bool fatal = false;
 
+	/* A lone first push would pay half a second for it. */
+	if (bus_producer_warm(door->waiters.producer, TOPIC_PUSHES, WARM_MS, &why) != OK) {
+		log_debug("Kafka is not there yet, the first push will wait for it",
+			  F("why", why.text));
+	}
 	while (!door->stopping) {
 		(void)bus_producer_poll(door->waiters.producer, 100);
 		service_alive(door->service, "door");

@@ -12,7 +12,13 @@
 #define LOOK_MS 5000       /* a look at the brokers */
 #define LOOK_PAUSE_MS 1000 /* until the next one after a failure */
 #define REPORT_EVERY_MS 500
+/* What this replica decides it knows at once; what others decide may come a moment later. */
+#define FETCH_MIN_BYTES 65536
+#define FETCH_WAIT_MS 50
 #define PREFETCH_BYTES ((int64_t)16 << 20)
+/* What this replica decides it knows at once; what others decide may come a moment later. */
+#define FETCH_MIN_BYTES 65536
+#define FETCH_WAIT_MS 50
 #define EPOCH_MISSING "dadns.zones has no epoch record: run `dadns topics apply`"
 
 enum { READ_VALUES, READ_BACK, READ_BURIALS, READ_RESERVED, READ_UNDECODABLE, ZONES };
@@ -279,7 +285,9 @@ enum outcome index_reader_open(struct index_reader **out, const struct bus_confi
 			       const struct topics_config *topics, struct zindex *index,
 			       struct service *service, struct reason *why)
 {
-	const struct bus_consumer_options options = {.prefetch_bytes = PREFETCH_BYTES};
+	const struct bus_consumer_options options = {.prefetch_bytes = PREFETCH_BYTES,
+						     .fetch_min_bytes = FETCH_MIN_BYTES,
+						     .fetch_wait_ms = FETCH_WAIT_MS};
 	struct index_reader *reader = xcalloc(1, sizeof(*reader));
 	enum outcome outcome;
 

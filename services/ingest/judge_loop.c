@@ -14,7 +14,10 @@
 #include "services/ingest/takeover.h"
 
 #define GROUP "dadns.judge"
-#define STATUS_LINGER_US 5000
+/* Values wait a moment for company: under load one request carries many. Nobody waits for a
+ * judge's status but the offset. */
+#define VALUE_LINGER_US 1000
+#define STATUS_LINGER_US 20000
 #define STATUS_BYTES_MAX 65536
 #define STALLED_MS 60000 /* no room for so long: keep the group's heartbeat, paused */
 #define FINISH_MS 2000   /* for what is in flight when partitions leave */
@@ -468,7 +471,8 @@ enum outcome judge_loop_open(struct judge_loop **out, const struct judge_config 
 	const struct bus_listener listener = {loop, assigned, revoked};
 	const struct bus_consumer_options consumer = {.group = GROUP};
 	struct bus_producer_options values = {.queue_records = config->in_flight * 2,
-					      .queue_bytes = JUDGE_QUEUE_BYTES / 2};
+					      .queue_bytes = JUDGE_QUEUE_BYTES / 2,
+					      .linger_us = VALUE_LINGER_US};
 	struct bus_producer_options statuses = {.queue_records = config->in_flight * 2,
 						.queue_bytes = JUDGE_QUEUE_BYTES / 2,
 						.linger_us = STATUS_LINGER_US};

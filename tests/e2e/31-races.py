@@ -40,6 +40,7 @@ class Step:
 def race(zone, rng):
     """Four rounds over one zone; in each two or three requests, one behind the other or at once."""
     steps, n = [], 0
+    polite = rng.random() < 0.3
     for _ in range(4):
         group = []
         kind = rng.choice(("push delete", "delete push", "push push", "push delete push", "two owners"))
@@ -48,7 +49,7 @@ def race(zone, rng):
             n += 1
             who = rng.choice((A, B)) if kind == "two owners" else owner
             group.append(Step(zone, who, n if word == "push" else None, rng.choice(DOORS)))
-        if rng.random() < 0.5:
+        if polite or rng.random() < 0.5:
             for step in group:
                 step.run()
         else:
@@ -97,10 +98,9 @@ with story.Story(f"Races through two doors: what the log says is what is served,
 
     # what the log says
     log = {zone: [] for zone in zones}
-    for record in story.records("dadns.pushes"):
-        if record["key"] in log:
-            value = json.loads(record["payload"])
-            log[record["key"]].append((record["offset"], value["op"], value["owner"], value.get("serial")))
+    for zone, _, offset, text in story.records("dadns.pushes", log):
+        value = json.loads(text)
+        log[zone].append((offset, value["op"], value["owner"], value.get("serial")))
     wanted, states = {}, {}
     for zone in zones:
         state = None
@@ -133,7 +133,7 @@ with story.Story(f"Races through two doors: what the log says is what is served,
                 state = apply(state, step.owner, step.n)
             by_clock[zone] = {story.expected(zone, None if state is None else state[1])}
     s.ok(f"for {len(by_clock)} zones whose requests never overlapped the clock says the same as the log",
-         by_clock and all(by_clock[zone] == wanted[zone] for zone in by_clock))
+         len(by_clock) > 20 and all(by_clock[zone] == wanted[zone] for zone in by_clock))
     gone = sum(1 for right in wanted.values() if right == {"absent"})
     s.ok(f"of {ZONES} zones {gone} are gone in the end, and not all", 10 < gone < ZONES - 10)
 
@@ -141,12 +141,11 @@ with story.Story(f"Races through two doors: what the log says is what is served,
 
     def zones_topic():
         highest, last = {}, {}
-        for record in story.records("dadns.zones"):
-            if record["key"] in log and record["payload"]:
-                value = json.loads(record["payload"])
-                last[record["key"]] = story.version_of(value)
-                if story.version_of(value) >= highest.get(record["key"], ((0, 0), None))[0]:
-                    highest[record["key"]] = (story.version_of(value), value)
+        for zone, _, _, text in story.records("dadns.zones", log):
+            value = json.loads(text)
+            last[zone] = story.version_of(value)
+            if last[zone] >= highest.get(zone, ((0, 0), None))[0]:
+                highest[zone] = (last[zone], value)
         wrong = []
         for zone, state in states.items():
             if state is None:
@@ -159,7 +158,8 @@ with story.Story(f"Races through two doors: what the log says is what is served,
                 wrong.append((zone, state, got))
         return wrong
 
-    s.ok("dadns.zones holds the same, each zone's last record is its highest version", zones_topic() == [], zones_topic()[:5])
+    wrong = zones_topic()
+    s.ok("dadns.zones holds the same, each zone's last record is its highest version", not wrong, wrong[:5])
     answers = {}
     for zone in zones:
         for door in DOORS:
