@@ -13,6 +13,7 @@
 #include "common/writer_parts.h"
 
 enum {
+	PREFETCH_BYTES = 16 << 20, /* beside the window: what a batch's time may bring in */
 	STORE_EVERY_MS = 200,
 	FLUSH_MS = 10000,
 };
@@ -179,12 +180,12 @@ static enum outcome connect_bus(struct writer *writer, struct reason *why)
 	if (outcome != OK) {
 		return outcome;
 	}
-	return bus_consumer_create(&writer->consumer, &writer->config->bus,
-				   &(struct bus_consumer_options){.group = group},
-				   &(struct bus_listener){.context = writer,
-							  .assigned = writer_assigned,
-							  .revoked = writer_revoked},
-				   why);
+	return bus_consumer_create(
+		&writer->consumer, &writer->config->bus,
+		&(struct bus_consumer_options){.group = group, .prefetch_bytes = PREFETCH_BYTES},
+		&(struct bus_listener){
+			.context = writer, .assigned = writer_assigned, .revoked = writer_revoked},
+		why);
 }
 
 static void run(struct writer *writer)

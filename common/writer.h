@@ -34,8 +34,8 @@ struct writer_config {
 #define WRITER_KEYS(struct_, member_)                                                              \
 	BUS_KEYS(struct_, member_.bus),                                                            \
 	TOPICS_KEYS(struct_, member_.topics),                                                      \
-	KEY_RANGE(struct_, member_.batch_zones, "writer.batch_zones", "128", 1, 4096,              \
-		  "zones given to the backend at once"),                                           \
+	KEY_RANGE(struct_, member_.batch_zones, "writer.batch_zones", "64", 1, 4096,              \
+		  "zones given to the backend at once; a `now` push waits for one batch at most"), \
 	KEY_RANGE(struct_, member_.window_records, "writer.window_records", "8192", 16, 1000000,   \
 		  "records read ahead and not finished; a `now` push overtakes within them"),      \
 	KEY_RANGE(struct_, member_.window_bytes, "writer.window_bytes", "33554432", 1048576,       \

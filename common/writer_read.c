@@ -6,10 +6,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-enum {
-	READ_SLICE_RECORDS = 512, /* at most this many, or ... */
-	READ_SLICE_MS = 20,       /* ... this long, before a batch is applied */
-};
+/* No batch waits longer than this for reading. Long enough to see what a backlog hides: a `now`
+ * push can only overtake when it was read. */
+enum { READ_SLICE_MS = 100 };
 
 const char *const writer_topics[WINDOW_TOPICS] = {TOPIC_ZONES, TOPIC_HEALS};
 
@@ -166,7 +165,7 @@ void writer_read(struct writer *writer)
 	} else if (window_has_room(writer->window)) {
 		pause_reading(writer, false);
 	}
-	for (int i = 0; i < READ_SLICE_RECORDS; i++) {
+	for (;;) {
 		struct bus_message *message = bus_poll(writer->consumer, timeout);
 
 		if (message == NULL) {

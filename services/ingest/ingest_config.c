@@ -49,6 +49,8 @@ static const struct config_key own_keys[] = {
 		  "warnings kept with a push"),
 	KEY_RANGE(struct ingest_config, judge_in_flight, "judge.in_flight", "8192", 16, 1000000,
 		  "pushes judged and not yet confirmed by Kafka"),
+	KEY_RANGE(struct ingest_config, judge_nice, "judge.nice", "5", 0, 19,
+		  "how far the judge's thread steps back when doors need the processor (nice)"),
 	{0},
 };
 /* clang-format on */

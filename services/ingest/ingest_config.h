@@ -32,6 +32,7 @@ struct ingest_config {
 	int64_t zone_ttl_max;
 	int64_t zone_warnings;
 	int64_t judge_in_flight;
+	int64_t judge_nice;
 };
 
 /* Tables, ends with NULL. */

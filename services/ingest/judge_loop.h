@@ -27,6 +27,7 @@ struct judge_config {
 	int32_t partitions;
 	int64_t value_bytes; /* ceiling of one record of dadns.zones */
 	int64_t in_flight;   /* I9: pushes worked on and not confirmed */
+	int64_t nice;        /* of its thread */
 	const char *source;  /* "/ingest/HOST", borrowed */
 	const char *by;      /* "HOST:PID", borrowed */
 };

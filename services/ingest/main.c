@@ -87,6 +87,7 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 		.partitions = (int32_t)config->topics.partitions,
 		.value_bytes = config->topics.message_bytes + VALUE_EXTRA_BYTES,
 		.in_flight = config->judge_in_flight,
+		.nice = config->judge_nice,
 		.source = ingest->source,
 		.by = ingest->by,
 	};
