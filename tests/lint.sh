@@ -95,8 +95,11 @@ else
 	complain "clang-format is missing: tools/install.sh installs it"
 fi
 
+files=$(sources common services cli tests | wc -l)
 if [ "$findings" -ne 0 ]; then
-	printf 'lint: %d findings\n' "$findings"
+	printf 'lint: %d findings in %d files\n' "$findings" "$files"
+	printf '0 passed, %d failed\n' "$findings"
 	exit 1
 fi
-printf 'lint: clean\n'
+printf 'lint: %d files are clean\n' "$files"
+printf '%d passed, 0 failed\n' "$files"

@@ -10,8 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 MAKE="make --no-print-directory -s -j$(nproc)"
 PARTS=(
+	"layers and layout               | tests/lint.sh"
+	"the contract in proto/          | tests/proto.sh"
 	"unit tests                      | $MAKE MODE=release check"
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
+	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
 	"integration, real servers       | $MAKE MODE=release check-integration"
 	"stories, the whole system       | $MAKE MODE=release check-e2e"
 )
