@@ -281,7 +281,9 @@ enum outcome bus_consumer_create(struct bus_consumer **out, const struct bus_con
 	 * under way then, one fetch per broker, comes on top. A record larger than a fetch is sent
 	 * all the same. */
 	int64_t fetch = prefetch / 4 > FETCH_BYTES_MIN ? prefetch / 4 : FETCH_BYTES_MIN;
-	int64_t wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : in_group ? 500 : 100;
+	int64_t wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms
+			  : in_group                 ? 500
+						     : 100;
 	const struct bus_setting settings[] = {
 		{"group.id", in_group ? options->group : BUS_NO_GROUP, 0, false},
 		{"enable.auto.commit", in_group ? "true" : "false", 0, false}, /* I3 */
@@ -304,8 +306,8 @@ enum outcome bus_consumer_create(struct bus_consumer **out, const struct bus_con
 		{"fetch.queue.backoff.ms", NULL, 10, true},
 		/* An end of partition is told by an empty answer, which waits this long. */
 		{"fetch.wait.max.ms", NULL, wait_ms, false},
-		{"fetch.min.bytes", NULL, options->fetch_min_bytes > 0 ? options->fetch_min_bytes : 1,
-		 false},
+		{"fetch.min.bytes", NULL,
+		 options->fetch_min_bytes > 0 ? options->fetch_min_bytes : 1, false},
 		{0},
 	};
 	rd_kafka_conf_t *conf = NULL;
