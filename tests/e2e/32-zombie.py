@@ -70,6 +70,12 @@ def late_records(found, zones):
     return late
 
 
+def served_older(zones, n, doomed):
+    """What is served that is not the newest: (server, zone, serial)."""
+    return [(ns, zone, got) for ns in ("ns1", "ns2") for zone in zones
+            for got in [story.serial(ns, zone)] if got != ("REFUSED" if zone in doomed else n)]
+
+
 with story.Story(f"A judge that comes back from the dead cannot bring an old value back (SEED={SEED})") as s:
     rng = random.Random(SEED)
     story.fast_takeover(s)
@@ -86,7 +92,7 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     s.eventually(10, "both judges have partitions", lambda: min(
         story.metric("ingest", "dadns_bus_partitions"), story.metric("ingest-2", "dadns_bus_partitions")) > 0)
 
-    late, doomed = [], ()
+    late, doomed, older = [], (), []
     for attempt in range(ROUNDS):
         n += 1
         zombie = story.pid_of("ingest")
@@ -109,9 +115,9 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
         until = time.monotonic() + 2
         while time.monotonic() < until:
             late = late_records(history(zones), zones)
+            older += served_older(zones, n, doomed)
             if len(late) > before:
                 break
-            time.sleep(0.1)
         if late:
             break
     s.ok(f"the zombie wrote {len(late)} older values behind newer ones, for instance {late[:1]}", len(late) > 0)
@@ -119,11 +125,16 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     story.Story.note(f"{raised} of them are behind a delete")
 
     def settled():
+        older.extend(served_older(zones, n, doomed))
         found = history(zones)
         wrong = [zone for zone in zones if found[zone][-1][1] != max(version for _, version, _ in found[zone])]
         return True if not wrong else f"{len(wrong)} zones end at an older version: {wrong[:3]}"
     s.eventually(15, "each zone's newest value is written again behind them", settled)
-    story.converge(s, 10, "the name servers never took the old ones", wanted)
+    older += served_older(zones, n, doomed)
+    s.ok("no name server showed an old one for a moment", not older, older[:5])
+    story.converge(s, 10, "and both serve the newest", wanted)
+    wrong = story.went_back(zones)
+    s.ok("no writer applied an older version after a newer one", not wrong, wrong[:3])
     s.eventually(20, "the zombie is an ordinary judge again, or was started again by itself",
                  lambda: story.ready("ingest") if story.alive("ingest") else story.start("ingest") and False)
 

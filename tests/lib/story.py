@@ -499,6 +499,19 @@ def version_of(value):
     return (version["epoch"], version["offset"]) if isinstance(version, dict) else tuple(map(int, str(version).split("-")))
 
 
+def went_back(zones, servers=("ns1", "ns2")):
+    """Zones to which a backend applied a version older than one that it had said before (I4): (key, had, then)."""
+    highest, wrong = {}, []
+    for key, _, _, text in records("dadns.status", {f"{ns}/{zone}" for ns in servers for zone in zones}):
+        value = json.loads(text)
+        if value["state"] in ("applied", "verified"):
+            version = version_of(value)
+            if version < highest.get(key, (0, 0)):
+                wrong.append((key, highest[key], version))
+            highest[key] = max(highest.get(key, (0, 0)), version)
+    return wrong
+
+
 class Follower(threading.Thread):
     """Reads a topic from its end and calls take(key, payload) for each record."""
 
