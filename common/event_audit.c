@@ -34,7 +34,7 @@ enum outcome audit_event_decode(struct span bytes, struct audit_event *out, stru
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_AUDIT, bytes.len, why);
+	fields_open(&fields, bytes, KIND_AUDIT, why);
 	event.backend = fields_backend(&fields, "backend");
 	event.started_at_ms = fields_time(&fields, "started_at", REQUIRED);
 	event.finished_at_ms = fields_time(&fields, "finished_at", OPTIONAL);

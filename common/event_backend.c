@@ -26,7 +26,7 @@ enum outcome backend_event_decode(struct span bytes, struct backend_event *out, 
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_BACKEND, bytes.len, why);
+	fields_open(&fields, bytes, KIND_BACKEND, why);
 	event.backend = fields_backend(&fields, "backend");
 	event.type = fields_text(&fields, "type", REQUIRED, EVENT_TEXT_MAX);
 	event.retired = fields_flag(&fields, "retired");

@@ -43,7 +43,7 @@ enum outcome heal_event_decode(struct span bytes, struct heal_event *out, struct
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_HEAL, bytes.len + bytes.len / 2, why);
+	fields_open(&fields, bytes, KIND_HEAL, why);
 	(void)fields_id(&fields, "id", REQUIRED, &event.id); /* its absence sticks */
 	event.backend = fields_backend(&fields, "backend");
 	fields_name(&fields, "zone", &event.zone);

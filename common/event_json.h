@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* event_json.h: how the event*.c files read and write JSON. Nobody else includes this.
  *
- * Writing prints straight into a buf (event_write.c). Reading lets jansson parse, then *takes* one
- * field after the other out of the object and copies it into the event's own memory
- * (event_open.c, event_read.c, event_rrset.c); what is left at the end are the fields we do not
- * know.
+ * Writing prints straight into a buf (event_write.c). Reading cuts the long lists out of the text
+ * (event_scan.c), lets jansson parse the rest, then *takes* one field after the other out of the
+ * object and copies it into the event's own memory (event_open.c, event_read.c, event_rrset.c);
+ * what is left at the end are the fields we do not know.
  *
  * The first thing that is wrong sticks: every later fields_* call does nothing and answers
  * NULL, 0 or false, and fields_close gives that outcome back. So a decoder is a straight list.
@@ -15,6 +15,7 @@
 #define COMMON_EVENT_JSON_H
 
 #include "common/event.h"
+#include "common/event_scan.h"
 
 /* I9: no value that we take for an event is larger; the largest message of any topic fits. */
 #define EVENT_BYTES_MAX ((size_t)17 << 20)
@@ -64,8 +65,14 @@ void event_put_key(struct buf *out, const char *name);
 struct json_t; /* jansson's */
 struct event_memory;
 
+/* No kind of event has more. */
+#define FIELDS_MAX 32
+
 struct fields {
 	struct json_t *object;
+	const char *taken[FIELDS_MAX]; /* names: borrowed, literals */
+	size_t taken_count;
+	struct event_lists lists; /* borrow from the bytes of the event */
 	struct event_memory *memory;
 	const char *where; /* before field names in texts: "" or "value." */
 	struct reason *why;
@@ -74,9 +81,8 @@ struct fields {
 
 enum need { OPTIONAL, REQUIRED };
 
-/* Always followed by fields_close, whatever happens. `memory_bytes`: a good guess. */
-void fields_open(struct fields *fields, struct span bytes, const char *kind, size_t memory_bytes,
-		 struct reason *why);
+/* Always followed by fields_close, whatever happens. */
+void fields_open(struct fields *fields, struct span bytes, const char *kind, struct reason *why);
 /* The event in field `name`; shares the memory of `outer`. Followed by fields_close_inner. */
 void fields_open_inner(struct fields *inner, struct fields *outer, const char *name,
 		       const char *kind, const char *where);
@@ -111,15 +117,20 @@ void fields_name(struct fields *fields, const char *name, struct name *out);
 const struct earlier_push *fields_earlier(struct fields *fields, const char *name, size_t *count);
 const struct rrset *fields_rrsets(struct fields *fields, const char *name, const struct name *zone,
 				  size_t *count);
-/* Takes a field that must be a filled list and drops it. */
-void fields_drop_list(struct fields *fields, const char *name);
+/* Takes the RRsets, which must be a filled list, and drops them. */
+void fields_drop_rrsets(struct fields *fields, const char *name);
 /* What nobody took, or NULL. The last call. */
 const char *fields_extra(struct fields *fields);
 
-/* Shared by the files that read. `fields_take` gives a reference to drop, or NULL. */
+/* Shared by the files that read. `fields_take` gives a value borrowed from the object, or NULL. No
+ * field is taken twice. */
 struct json_t *fields_take(struct fields *fields, const char *name, enum need need);
 void *event_memory_get(struct fields *fields, size_t size); /* aligned for pointers */
 const char *event_memory_text(struct fields *fields, struct span text);
+/* The next `size` bytes lie in one block, and what the block had free follows them. */
+void event_memory_reserve(struct fields *fields, size_t size);
+/* A string of event_scan.h. */
+struct span event_memory_string(struct fields *fields, struct span string);
 void event_memory_free(void *memory);
 
 /* NULL: a zone file can carry this as it is; else what is wrong, as the end of a sentence. */

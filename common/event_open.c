@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The frame of reading: the event's memory, the schema, taking fields and closing. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,6 @@ struct event_memory {
 	char bytes[] __attribute__((aligned(8)));
 };
 
-#define BLOCK_BYTES_MIN ((size_t)1024)
-
 static struct event_memory *block_create(struct event_memory *older, size_t size)
 {
 	struct event_memory *block = xmalloc(sizeof(*block) + size);
@@ -28,19 +27,23 @@ static struct event_memory *block_create(struct event_memory *older, size_t size
 	return block;
 }
 
-static char *get(struct fields *fields, size_t size)
+void event_memory_reserve(struct fields *fields, size_t size)
 {
 	struct event_memory *block = fields->memory;
+	size_t left = block->size - block->used;
+
+	if (size > left) {
+		fields->memory = block_create(block, size + left);
+	}
+}
+
+static char *get(struct fields *fields, size_t size)
+{
 	char *out;
 
-	if (size > block->size - block->used) {
-		size_t next = block->size < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : block->size;
-
-		block = block_create(block, next > size ? next : size);
-		fields->memory = block;
-	}
-	out = block->bytes + block->used;
-	block->used += size;
+	event_memory_reserve(fields, size);
+	out = fields->memory->bytes + fields->memory->used;
+	fields->memory->used += size;
 	return out;
 }
 
@@ -60,6 +63,15 @@ const char *event_memory_text(struct fields *fields, struct span text)
 	memcpy(out, text.data, text.len);
 	out[text.len] = '\0';
 	return out;
+}
+
+struct span event_memory_string(struct fields *fields, struct span string)
+{
+	char *out = get(fields, string.len + 1);
+	size_t len = scan_unescape(string, out);
+
+	out[len] = '\0';
+	return (struct span){out, len};
 }
 
 void event_memory_free(void *memory)
@@ -129,28 +141,112 @@ static void check_schema(struct fields *fields, const char *kind)
 					  "program understands (%d.x); upgrade it",
 					  kind, major, minor, SCHEMA_MAJOR);
 	}
-	json_decref(schema);
 }
 
-void fields_open(struct fields *fields, struct span bytes, const char *kind, size_t memory_bytes,
-		 struct reason *why)
+/* Where the long lists are. */
+static void find_lists(struct fields *fields, struct span bytes, const char *kind)
 {
+	if (strcmp(kind, KIND_PUSH) == 0) {
+		event_lists_find(bytes, NULL, false, &fields->lists);
+	} else if (strcmp(kind, KIND_ZONE) == 0) {
+		event_lists_find(bytes, NULL, true, &fields->lists);
+	} else if (strcmp(kind, KIND_HEAL) == 0) {
+		event_lists_find(bytes, "value", true, &fields->lists);
+	}
+}
+
+/* The text of an event with `[]` for what is cut out of it, in pieces. */
+struct pieces {
+	struct span items[5];
+	size_t count;
+	size_t at;
+};
+
+static void pieces_init(struct pieces *pieces, struct span bytes, const struct event_lists *lists)
+{
+	const char *at = bytes.data;
+	size_t i;
+
+	*pieces = (struct pieces){.count = 0};
+	for (i = 0; i < lists->cut_count; i++) {
+		struct span cut = lists->cuts[i];
+
+		pieces->items[pieces->count++] = (struct span){at, (size_t)(cut.data - at)};
+		pieces->items[pieces->count++] = span_of("[]");
+		at = cut.data + cut.len;
+	}
+	pieces->items[pieces->count++] = (struct span){at, bytes.len - (size_t)(at - bytes.data)};
+}
+
+/* jansson asks for the next up to `size` bytes. */
+static size_t give_bytes(void *buffer, size_t size, void *data)
+{
+	struct pieces *pieces = data;
+	size_t given = 0;
+
+	while (given < size && pieces->at < pieces->count) {
+		struct span *piece = &pieces->items[pieces->at];
+		size_t len = piece->len < size - given ? piece->len : size - given;
+
+		memcpy((char *)buffer + given, piece->data, len);
+		given += len;
+		*piece = (struct span){piece->data + len, piece->len - len};
+		pieces->at += piece->len == 0 ? 1 : 0;
+	}
+	return given;
+}
+
+/* Where in the whole text is this byte of the pieces? */
+static size_t position_in_text(size_t position, struct span bytes, const struct event_lists *lists)
+{
+	size_t i;
+
+	for (i = 0; i < lists->cut_count; i++) {
+		if (position > (size_t)(lists->cuts[i].data - bytes.data) + 1) {
+			position += lists->cuts[i].len - 2;
+		}
+	}
+	return position;
+}
+
+static void load(struct fields *fields, struct span bytes, const char *kind)
+{
+	struct pieces pieces;
 	json_error_t error;
+	bool twice;
+
+	pieces_init(&pieces, bytes, &fields->lists);
+	fields->object = json_load_callback(give_bytes, &pieces, JSON_REJECT_DUPLICATES, &error);
+	if (fields->object != NULL) {
+		return;
+	}
+	twice = json_error_code(&error) == json_error_duplicate_key;
+	/* Not error.text: it quotes the input. */
+	fields->outcome = because(PERMFAIL, fields->why, "not a %s event: %s at byte %zu", kind,
+				  twice ? "the same field twice" : "broken JSON",
+				  position_in_text((size_t)error.position, bytes, &fields->lists));
+}
+
+void fields_open(struct fields *fields, struct span bytes, const char *kind, struct reason *why)
+{
+	size_t cut_bytes = 0;
+	size_t i;
 
 	*fields = (struct fields){.where = "", .why = why, .outcome = OK};
-	fields->memory = block_create(NULL, memory_bytes);
 	if (bytes.len == 0 || bytes.len > EVENT_BYTES_MAX) {
 		fields->outcome = because(PERMFAIL, why, "%s event of %zu bytes", kind, bytes.len);
 		return;
 	}
-	fields->object = json_loadb(bytes.data, bytes.len, JSON_REJECT_DUPLICATES, &error);
-	if (fields->object == NULL) {
-		bool twice = json_error_code(&error) == json_error_duplicate_key;
-
-		/* Not error.text: it quotes the input. */
-		fields->outcome =
-			because(PERMFAIL, why, "not a %s event: %s at byte %d", kind,
-				twice ? "the same field twice" : "broken JSON", error.position);
+	find_lists(fields, bytes, kind);
+	for (i = 0; i < fields->lists.cut_count; i++) {
+		cut_bytes += fields->lists.cuts[i].len;
+	}
+	/* What is left of the text fits; longer lists make room for themselves. */
+	fields->memory = block_create(
+		NULL,
+		bytes.len - cut_bytes + fields->lists.earlier_count * sizeof(struct earlier_push));
+	load(fields, bytes, kind);
+	if (fields->outcome != OK) {
 		return;
 	}
 	if (!json_is_object(fields->object)) {
@@ -171,6 +267,7 @@ void fields_open_inner(struct fields *inner, struct fields *outer, const char *n
 	*inner = *outer;
 	inner->object = object;
 	inner->where = where;
+	inner->taken_count = 0;
 	check_schema(inner, kind);
 }
 
@@ -189,7 +286,6 @@ enum outcome fields_close(struct fields *fields, void **memory)
 
 void fields_close_inner(struct fields *inner, struct fields *outer)
 {
-	json_decref(inner->object);
 	outer->memory = inner->memory;
 	outer->outcome = inner->outcome;
 }
@@ -201,12 +297,13 @@ json_t *fields_take(struct fields *fields, const char *name, enum need need)
 	if (fields->outcome != OK) {
 		return NULL;
 	}
-	value = json_incref(json_object_get(fields->object, name));
+	value = json_object_get(fields->object, name);
 	if (value == NULL && need == REQUIRED) {
 		fields_refuse(fields, name, "is missing");
 	}
 	if (value != NULL) {
-		(void)json_object_del(fields->object, name); /* it is there */
+		assert(fields->taken_count < FIELDS_MAX);
+		fields->taken[fields->taken_count++] = name;
 	}
 	return value;
 }
@@ -237,9 +334,13 @@ const char *fields_extra(struct fields *fields)
 {
 	const char *out;
 	char *text;
+	size_t i;
 
-	if (fields->outcome != OK || json_object_size(fields->object) == 0) {
+	if (fields->outcome != OK || json_object_size(fields->object) == fields->taken_count) {
 		return NULL;
+	}
+	for (i = 0; i < fields->taken_count; i++) {
+		(void)json_object_del(fields->object, fields->taken[i]); /* it is there */
 	}
 	text = json_dumps(fields->object, JSON_COMPACT | JSON_ENSURE_ASCII);
 	if (text == NULL) {

@@ -60,7 +60,7 @@ enum outcome push_event_decode(struct span bytes, struct push_event *out, struct
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_PUSH, bytes.len + bytes.len / 2, why);
+	fields_open(&fields, bytes, KIND_PUSH, why);
 	(void)fields_id(&fields, "id", REQUIRED, &event.id); /* its absence sticks */
 	take_op(&fields, &event);
 	fields_name(&fields, "zone", &event.zone);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking fields out of JSON, one function per sort of value. RRsets: event_rrset.c. */
 #include <string.h>
-#include <time.h>
 
 #include <jansson.h>
 
-#include "common/clock.h"
 #include "common/event_json.h"
 
 static bool is_printable(struct span text)
@@ -43,7 +41,6 @@ const char *fields_text(struct fields *fields, const char *name, enum need need,
 	json_t *value = fields_take(fields, name, need);
 	const char *out = value == NULL ? NULL : checked_text(fields, name, value, 1, max);
 
-	json_decref(value);
 	return out;
 }
 
@@ -86,7 +83,6 @@ const char *const *fields_texts(struct fields *fields, const char *name, size_t 
 	for (i = 0; i < size && fields->outcome == OK; i++) {
 		out[i] = checked_text(fields, name, json_array_get(list, i), 0, EVENT_NOTE_MAX);
 	}
-	json_decref(list);
 	*count = fields->outcome == OK ? size : 0;
 	return *count == 0 ? NULL : out;
 }
@@ -99,7 +95,6 @@ bool fields_flag(struct fields *fields, const char *name)
 	if (value != NULL && !json_is_boolean(value)) {
 		fields_refuse(fields, name, "is not true or false");
 	}
-	json_decref(value);
 	return out;
 }
 
@@ -125,17 +120,38 @@ int64_t fields_number(struct fields *fields, const char *name, enum need need, i
 	json_t *value = fields_take(fields, name, need);
 	int64_t out = value == NULL ? 0 : checked_number(fields, name, value, min, max);
 
-	json_decref(value);
 	return out;
+}
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar: eras of 400 years that begin in
+ * March, so that a leap day is the last of its year. */
+static int64_t days_since_1970(int year, int month, int day)
+{
+	int64_t shifted = month <= 2 ? year - 1 : year;
+	int64_t era = shifted / 400;
+	int64_t year_of_era = shifted - era * 400;
+	int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468;
+}
+
+static int days_of_month(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return month == 2 && leap ? 29 : days[month - 1];
 }
 
 /* Only the form that clock_text prints: what we take, we print again byte for byte. */
 static bool time_parse(const char *text, int64_t *out)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:dd.dddZ";
-	char again[CLOCK_TEXT_SIZE];
-	struct tm parts = {0};
-	int ms = 0;
+	int year;
+	int month;
+	int day;
+	int64_t seconds;
 	size_t i;
 
 	if (strlen(text) != sizeof(form) - 1) {
@@ -149,20 +165,18 @@ static bool time_parse(const char *text, int64_t *out)
 		}
 	}
 #define PAIR(at) ((text[at] - '0') * 10 + (text[(at) + 1] - '0'))
-	parts.tm_year = PAIR(0) * 100 + PAIR(2) - 1900;
-	parts.tm_mon = PAIR(5) - 1;
-	parts.tm_mday = PAIR(8);
-	parts.tm_hour = PAIR(11);
-	parts.tm_min = PAIR(14);
-	parts.tm_sec = PAIR(17);
-	ms = PAIR(20) * 10 + (text[22] - '0');
-#undef PAIR
-	*out = (int64_t)timegm(&parts) * 1000 + ms;
-	if (*out < 0) {
+	year = PAIR(0) * 100 + PAIR(2);
+	month = PAIR(5);
+	day = PAIR(8);
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) ||
+	    PAIR(11) > 23 || PAIR(14) > 59 || PAIR(17) > 59) {
 		return false;
 	}
-	clock_text(*out, again);
-	return strcmp(again, text) == 0; /* no 31 February */
+	seconds = days_since_1970(year, month, day) * 86400 + PAIR(11) * 3600 + PAIR(14) * 60 +
+		  PAIR(17);
+	*out = seconds * 1000 + PAIR(20) * 10 + (text[22] - '0');
+#undef PAIR
+	return true;
 }
 
 int64_t fields_time(struct fields *fields, const char *name, enum need need)
@@ -191,7 +205,6 @@ int64_t fields_took(struct fields *fields, const char *name)
 	} else {
 		out = (int64_t)(ms * 1000 + 0.5);
 	}
-	json_decref(value);
 	return out;
 }
 
@@ -229,7 +242,6 @@ bool fields_version(struct fields *fields, const char *name, enum need need, str
 		return false;
 	}
 	checked_version(fields, name, value, out);
-	json_decref(value);
 	return true;
 }
 
@@ -244,7 +256,6 @@ bool fields_version_or_absent(struct fields *fields, const char *name, struct ve
 	if (text == NULL || strcmp(text, "absent") != 0) {
 		checked_version(fields, name, value, out);
 	}
-	json_decref(value);
 	return true;
 }
 
@@ -263,32 +274,40 @@ void fields_name(struct fields *fields, const char *name, struct name *out)
 	}
 }
 
+static bool earlier_id_parse(struct span string, struct event_id *out)
+{
+	char text[EVENT_ID_TEXT_SIZE * sizeof("\\u0000")];
+
+	if (string.len > sizeof(text)) {
+		return false;
+	}
+	return event_id_parse((struct span){text, scan_unescape(string, text)}, out);
+}
+
 const struct earlier_push *fields_earlier(struct fields *fields, const char *name, size_t *count)
 {
 	json_t *list = fields_take(fields, name, OPTIONAL);
-	size_t size = json_array_size(list);
+	struct cursor cursor = fields->lists.earlier;
+	size_t size = cursor.at == NULL ? 0 : fields->lists.earlier_count;
 	struct earlier_push *out = NULL;
+	struct earlier_text push;
 	size_t i;
 
 	if (list != NULL && (size == 0 || size > ZONE_EARLIER_MAX)) {
-		fields_refuse(fields, name, "is not a list of 1 to 256");
-	} else if (size != 0) {
+		fields_refuse(fields, name, "is not a list of 1 to 256 objects of id and at");
+	} else if (list != NULL) {
 		out = event_memory_get(fields, size * sizeof(*out));
 	}
 	for (i = 0; out != NULL && i < size && fields->outcome == OK; i++) {
-		const json_t *push = json_array_get(list, i);
-		const json_t *id = json_object_get(push, "id");
-		struct span text = {json_string_value(id), json_string_length(id)};
-
-		if (json_object_size(push) != 2 || text.data == NULL ||
-		    !event_id_parse(text, &out[i].id)) {
-			fields_refuse(fields, name, "is not a list of objects of id and at");
-			break;
+		if ((i != 0 && !scan_byte(&cursor, ',')) || !scan_earlier(&cursor, &push) ||
+		    !earlier_id_parse(push.id, &out[i].id)) {
+			fields_refuse(fields, name, "has an id that is not a UUID in lower case");
+		} else if (push.at_ms < 0 || push.at_ms > INTEGER_MAX) {
+			fields_refuse(fields, name, "has a time that is out of range");
+		} else {
+			out[i].at_ms = push.at_ms;
 		}
-		out[i].at_ms =
-			checked_number(fields, name, json_object_get(push, "at"), 0, INTEGER_MAX);
 	}
-	json_decref(list);
-	*count = fields->outcome == OK ? size : 0;
+	*count = out != NULL && fields->outcome == OK ? size : 0;
 	return *count == 0 ? NULL : out;
 }

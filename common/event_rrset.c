@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RRsets out of JSON. Their texts go into zone files as they are, so nothing may pass here that
- * could end a record early, start a comment, a directive or another line, or name something
- * outside the zone (I10). */
+/* RRsets: what the scanner found, judged and copied. Their texts go into zone files as they are, so
+ * nothing may pass here that could end a record early, start a comment, a directive or another
+ * line, or name something outside the zone (I10). */
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,7 @@
 #define NAME_WIRE_MAX 255
 #define TYPE_MAX 24
 #define TTL_MAX 2147483647
+#define TTL_PROBLEM "is not an integer of 0 to 2147483647"
 
 static bool is_digit(char byte)
 {
@@ -148,70 +150,90 @@ static void refuse(struct fields *fields, size_t index, const char *part, const 
 				  index, part, problem);
 }
 
-static struct span string_span(const json_t *string)
+/* Why a list of this size is not in our form. */
+static void refuse_odd(struct fields *fields, const char *name, size_t size)
 {
-	return (struct span){json_string_value(string), json_string_length(string)};
+	static const struct {
+		const char *part;
+		const char *problem;
+	} rows[] = {
+		[RRSET_NAME] = {".name", "is not a text of printable ASCII"},
+		[RRSET_TYPE] = {".type", "is not a text of printable ASCII"},
+		[RRSET_TTL] = {".ttl", TTL_PROBLEM},
+		[RRSET_RDATA] = {".rdata", "is not a filled list of texts of printable ASCII"},
+		[RRSET_WHOLE] = {"", "is not an object of name, type, ttl, rdata"},
+	};
+	enum rrset_part part = fields->lists.part;
+
+	if (size == 0) {
+		fields_refuse(fields, name, "is not a filled list"); /* I5: empty says nothing */
+	} else {
+		refuse(fields, fields->lists.odd_rrset, rows[part].part, rows[part].problem);
+	}
 }
 
-static const char *take_name(struct fields *fields, const json_t *rrset, size_t index,
-			     const struct name *zone)
+static struct span take_rdata(struct fields *fields, struct cursor *list, bool first, size_t index)
 {
-	struct span text = string_span(json_object_get(rrset, "name"));
-	const char *problem = text.data == NULL ? "is not a text" : rrset_name_problem(text, zone);
+	struct span rdata;
+	bool found = (first || scan_byte(list, ',')) && scan_string(list, &rdata);
+	const char *problem;
 
+	assert(found); /* the scanner has been here */
+	rdata = event_memory_string(fields, rdata);
+	problem = rdata_problem(rdata);
 	if (problem != NULL) {
-		refuse(fields, index, ".name", problem);
-		return NULL;
+		refuse(fields, index, ".rdata", problem);
 	}
-	return event_memory_text(fields, text);
+	return rdata;
 }
 
-static const char *take_type(struct fields *fields, const json_t *rrset, size_t index)
+static void take_rrset(struct fields *fields, struct rrset_text *text, size_t index,
+		       const struct name *zone, struct rrset *out, const char **rdata)
 {
-	struct span text = string_span(json_object_get(rrset, "type"));
-	const char *problem = text.data == NULL ? "is not a text" : rrset_type_problem(text);
-
-	if (problem != NULL) {
-		refuse(fields, index, ".type", problem);
-		return NULL;
-	}
-	return event_memory_text(fields, text);
-}
-
-static uint32_t take_ttl(struct fields *fields, const json_t *rrset, size_t index)
-{
-	const json_t *ttl = json_object_get(rrset, "ttl");
-
-	if (!json_is_integer(ttl) || json_integer_value(ttl) < 0 ||
-	    json_integer_value(ttl) > TTL_MAX) {
-		refuse(fields, index, ".ttl", "is not an integer of 0 to 2147483647");
-		return 0;
-	}
-	return (uint32_t)json_integer_value(ttl);
-}
-
-static const char *const *take_rdata(struct fields *fields, const json_t *rrset, size_t index,
-				     size_t *count)
-{
-	const json_t *list = json_object_get(rrset, "rdata");
-	const char **out;
+	struct span name = event_memory_string(fields, text->name);
+	struct span type = event_memory_string(fields, text->type);
+	const char *name_problem = rrset_name_problem(name, zone);
+	const char *type_problem = rrset_type_problem(type);
 	size_t i;
 
-	*count = json_array_size(list);
-	if (*count == 0) {
-		refuse(fields, index, ".rdata", "is not a filled list");
-		return NULL;
+	if (name_problem != NULL) {
+		refuse(fields, index, ".name", name_problem);
 	}
-	out = event_memory_get(fields, *count * sizeof(*out));
-	for (i = 0; i < *count; i++) {
-		struct span text = string_span(json_array_get(list, i));
-		const char *problem = text.data == NULL ? "is not a text" : rdata_problem(text);
+	if (type_problem != NULL) {
+		refuse(fields, index, ".type", type_problem);
+	}
+	if (text->ttl < 0 || text->ttl > TTL_MAX) {
+		refuse(fields, index, ".ttl", TTL_PROBLEM);
+	}
+	for (i = 0; i < text->count && fields->outcome == OK; i++) {
+		rdata[i] = take_rdata(fields, &text->rdata, i == 0, index).data;
+	}
+	*out = (struct rrset){name.data, type.data, (uint32_t)text->ttl, text->count, rdata};
+}
 
-		if (problem != NULL) {
-			refuse(fields, index, ".rdata", problem);
-			return NULL;
-		}
-		out[i] = event_memory_text(fields, text);
+static const struct rrset *take_rrsets(struct fields *fields, const struct name *zone)
+{
+	struct cursor cursor = fields->lists.rrsets;
+	size_t count = fields->lists.rrset_count;
+	struct rrset_text text;
+	enum rrset_part part;
+	struct rrset *out;
+	const char **rdata;
+	size_t i;
+
+	/* One block for everything: the arrays, then the texts (and what alignment may take). */
+	event_memory_reserve(fields, count * sizeof(*out) +
+					     fields->lists.rdata_count * sizeof(*rdata) +
+					     fields->lists.rrset_bytes + 2 * sizeof(void *));
+	out = event_memory_get(fields, count * sizeof(*out));
+	rdata = event_memory_get(fields, fields->lists.rdata_count * sizeof(*rdata));
+	for (i = 0; i < count && fields->outcome == OK; i++) {
+		bool found =
+			(i == 0 || scan_byte(&cursor, ',')) && scan_rrset(&cursor, &text, &part);
+
+		assert(found); /* the scanner has been here */
+		take_rrset(fields, &text, i, zone, &out[i], rdata);
+		rdata += text.count;
 	}
 	return out;
 }
@@ -220,38 +242,22 @@ const struct rrset *fields_rrsets(struct fields *fields, const char *name, const
 				  size_t *count)
 {
 	json_t *list = fields_take(fields, name, REQUIRED);
-	size_t size = json_array_size(list);
-	struct rrset *out = NULL;
-	size_t i;
+	const struct rrset *out = NULL;
 
-	if (size == 0) {
-		fields_refuse(fields, name, "is not a filled list"); /* I5: empty says nothing */
-	} else {
-		out = event_memory_get(fields, size * sizeof(*out));
+	if (fields->outcome == OK && fields->lists.rrsets.at != NULL) {
+		out = take_rrsets(fields, zone);
+	} else if (fields->outcome == OK) {
+		refuse_odd(fields, name, json_array_size(list));
 	}
-	for (i = 0; i < size && fields->outcome == OK; i++) {
-		const json_t *rrset = json_array_get(list, i);
-
-		if (json_object_size(rrset) != 4) {
-			refuse(fields, i, "", "is not an object of name, type, ttl, rdata");
-			break;
-		}
-		out[i].name = take_name(fields, rrset, i, zone);
-		out[i].type = take_type(fields, rrset, i);
-		out[i].ttl = take_ttl(fields, rrset, i);
-		out[i].rdata = take_rdata(fields, rrset, i, &out[i].count);
-	}
-	json_decref(list);
-	*count = fields->outcome == OK ? size : 0;
+	*count = fields->outcome == OK ? fields->lists.rrset_count : 0;
 	return fields->outcome == OK ? out : NULL;
 }
 
-void fields_drop_list(struct fields *fields, const char *name)
+void fields_drop_rrsets(struct fields *fields, const char *name)
 {
 	json_t *list = fields_take(fields, name, REQUIRED);
 
-	if (json_array_size(list) == 0) {
-		fields_refuse(fields, name, "is not a filled list");
+	if (fields->lists.rrsets.at == NULL && json_array_size(list) == 0) {
+		fields_refuse(fields, name, "is not a filled list"); /* I5: empty says nothing */
 	}
-	json_decref(list);
 }

@@ -97,7 +97,7 @@ enum outcome status_event_decode(struct span bytes, struct status_event *out, st
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_STATUS, bytes.len, why);
+	fields_open(&fields, bytes, KIND_STATUS, why);
 	event.backend = fields_backend(&fields, "backend");
 	take_zone(&fields, &event);
 	take_state(&fields, &event);

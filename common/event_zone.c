@@ -79,7 +79,7 @@ void zone_event_take(struct fields *fields, struct zone_event *out, bool with_rr
 	if (!out->deleted && with_rrsets) {
 		out->rrsets = fields_rrsets(fields, "rrsets", &out->zone, &out->rrset_count);
 	} else if (!out->deleted) {
-		fields_drop_list(fields, "rrsets");
+		fields_drop_rrsets(fields, "rrsets");
 	}
 	out->extra = fields_extra(fields);
 }
@@ -91,7 +91,7 @@ static enum outcome decode(struct span bytes, struct zone_event *out, bool with_
 	struct fields fields;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_ZONE, with_rrsets ? bytes.len + bytes.len / 2 : 512, why);
+	fields_open(&fields, bytes, KIND_ZONE, why);
 	zone_event_take(&fields, &event, with_rrsets);
 	outcome = fields_close(&fields, &event.memory);
 	if (outcome == OK) {
@@ -136,7 +136,7 @@ enum outcome epoch_event_decode(struct span bytes, struct epoch_event *out, stru
 	void *memory = NULL;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_EPOCH, 128, why);
+	fields_open(&fields, bytes, KIND_EPOCH, why);
 	event.epoch = fields_number(&fields, "epoch", REQUIRED, 1, INTEGER_MAX);
 	event.made_at_ms = fields_time(&fields, "made_at", REQUIRED);
 	event.partition = (int32_t)fields_number(&fields, "partition", REQUIRED, 0, INT32_MAX);
@@ -168,7 +168,7 @@ enum outcome barrier_event_decode(struct span bytes, struct barrier_event *out, 
 	void *memory = NULL;
 	enum outcome outcome;
 
-	fields_open(&fields, bytes, KIND_BARRIER, 128, why);
+	fields_open(&fields, bytes, KIND_BARRIER, why);
 	(void)fields_id(&fields, "judge", REQUIRED, &event.judge); /* its absence sticks */
 	event.made_at_ms = fields_time(&fields, "made_at", REQUIRED);
 	event.partition = (int32_t)fields_number(&fields, "partition", REQUIRED, 0, INT32_MAX);

@@ -563,7 +563,7 @@ static void hostile_rdata_is_refused(void **state)
 	assert_refused("zone.json", "\"type\":\"MX\"", "\"type\":\"mx\"", "rrsets[3].type");
 	assert_refused("zone.json", "\"type\":\"MX\"", "\"type\":\"A B\"", "rrsets[3].type");
 	assert_refused("zone.json", "\"type\":\"MX\"", "\"type\":\"MX\",\"x\":1", "rrsets[3]");
-	assert_refused("zone.json", "\"type\":\"MX\"", "\"kind\":\"MX\"", "rrsets[3].type");
+	assert_refused("zone.json", "\"type\":\"MX\"", "\"kind\":\"MX\"", "rrsets[3]");
 }
 
 static void odd_but_honest_rdata_is_taken(void **state)
