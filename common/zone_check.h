@@ -15,6 +15,7 @@
 
 struct zone_record {
 	struct span owner; /* wire, lower case */
+	struct span order; /* its dname_order */
 	struct span rdata; /* wire, canonical */
 	uint32_t ttl;
 	uint16_t type;

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define LABEL_MAX 63
 #define PRINTED_MAX (4 * DNAME_MAX + 2)
 
 static bool is_digit(char c)
@@ -12,15 +11,11 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Reads one byte of a label, `\X` and `\DDD` undone. The lexer has checked the escapes' form. */
-static unsigned char take_byte(struct span text, size_t *at)
+/* Reads an escape of a label, `\X` or `\DDD`. The lexer has checked its form. */
+static unsigned char take_escape(struct span text, size_t *at)
 {
 	const char *from = text.data + *at;
 
-	if (from[0] != '\\') {
-		*at += 1;
-		return (unsigned char)from[0];
-	}
 	assert(*at + 1 < text.len);
 	if (!is_digit(from[1])) {
 		*at += 2;
@@ -29,6 +24,12 @@ static unsigned char take_byte(struct span text, size_t *at)
 	assert(*at + 3 < text.len);
 	*at += 4;
 	return (unsigned char)((from[1] - '0') * 100 + (from[2] - '0') * 10 + (from[3] - '0'));
+}
+
+static bool needs_check(unsigned char byte)
+{
+	return byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\' || byte == '$' ||
+	       byte == '@';
 }
 
 static enum outcome check_byte(unsigned char byte, enum dname_use use, bool first, struct span text,
@@ -57,8 +58,14 @@ static enum outcome parse_labels(struct span text, enum dname_use use, struct dn
 	size_t at = 0;
 
 	while (at < text.len) {
-		bool dot = text.data[at] == '.';
-		unsigned char byte = take_byte(text, &at);
+		unsigned char byte = (unsigned char)text.data[at];
+		bool dot = byte == '.';
+
+		if (byte == '\\') {
+			byte = take_escape(text, &at);
+		} else {
+			at++;
+		}
 
 		if (len >= DNAME_MAX) {
 			return because(PERMFAIL, why, "'%s' is longer than %d bytes",
@@ -73,12 +80,12 @@ static enum outcome parse_labels(struct span text, enum dname_use use, struct dn
 			start = len++;
 			continue;
 		}
-		if (check_byte(byte, use, len == 1, text, why) != OK) {
+		if (needs_check(byte) && check_byte(byte, use, len == 1, text, why) != OK) {
 			return PERMFAIL;
 		}
-		if (len - start > LABEL_MAX) {
+		if (len - start > DNAME_LABEL_MAX) {
 			return because(PERMFAIL, why, "'%s' has a label of more than %d bytes",
-				       name_quote(text).text, LABEL_MAX);
+				       name_quote(text).text, DNAME_LABEL_MAX);
 		}
 		out->wire[len++] = (char)byte;
 	}
@@ -98,11 +105,12 @@ enum outcome dname_parse(struct span text, const struct dname *origin, enum dnam
 		return because(PERMFAIL, why, "a name is empty");
 	}
 	if (span_is(text, "@")) {
-		*out = *origin;
+		dname_copy(origin, out);
 		return OK;
 	}
 	if (span_is(text, ".")) {
-		*out = (struct dname){.len = 1};
+		out->len = 1;
+		out->wire[0] = 0;
 		return OK;
 	}
 	if (parse_labels(text, use, &dname, &absolute, why) != OK) {
@@ -117,7 +125,7 @@ enum outcome dname_parse(struct span text, const struct dname *origin, enum dnam
 		memcpy(dname.wire + dname.len, origin->wire, origin->len);
 		dname.len = (uint8_t)(dname.len + origin->len);
 	}
-	*out = dname;
+	dname_copy(&dname, out);
 	return OK;
 }
 
@@ -138,6 +146,12 @@ void dname_from_name(const struct name *name, struct dname *out)
 	out->len = (uint8_t)(start + 1);
 }
 
+void dname_copy(const struct dname *from, struct dname *to)
+{
+	to->len = from->len;
+	memmove(to->wire, from->wire, from->len); /* they may be one */
+}
+
 struct span dname_span(const struct dname *dname)
 {
 	return (struct span){dname->wire, dname->len};
@@ -155,6 +169,11 @@ void dname_lower(char *wire, size_t len)
 	}
 }
 
+static const bool is_special[256] = {
+	['$'] = true, ['@'] = true, ['"'] = true,  [';'] = true,
+	['('] = true, [')'] = true, ['\\'] = true, ['.'] = true,
+};
+
 static size_t print_byte(unsigned char byte, char *out)
 {
 	if (byte <= ' ' || byte >= 0x7f) {
@@ -164,7 +183,7 @@ static size_t print_byte(unsigned char byte, char *out)
 		out[3] = (char)('0' + byte % 10);
 		return 4;
 	}
-	if (strchr("$@\";()\\.", byte) != NULL) {
+	if (is_special[byte]) {
 		out[0] = '\\';
 		out[1] = (char)byte;
 		return 2;
@@ -244,6 +263,37 @@ bool dname_is_within(struct span wire, struct span ancestor)
 bool dname_is_below(struct span wire, struct span ancestor)
 {
 	return wire.len > ancestor.len && dname_is_within(wire, ancestor);
+}
+
+bool dname_order(struct span wire, char order[DNAME_ORDER_MAX], size_t *len)
+{
+	size_t end = wire.len - 1; /* the root has no place in it */
+	size_t at = 0;
+
+	*len = end;
+	while (wire.data[at] != 0) {
+		size_t label = (size_t)(unsigned char)wire.data[at];
+
+		if (memchr(wire.data + at + 1, 0, label) != NULL) {
+			return false;
+		}
+		order[--end] = '\0';
+		end -= label;
+		memcpy(order + end, wire.data + at + 1, label);
+		at += label + 1;
+	}
+	return true;
+}
+
+int dname_order_compare(struct span a, struct span b)
+{
+	size_t shorter = a.len < b.len ? a.len : b.len;
+	int difference = shorter == 0 ? 0 : memcmp(a.data, b.data, shorter);
+
+	if (difference != 0) {
+		return difference;
+	}
+	return (a.len > b.len) - (a.len < b.len);
 }
 
 bool dname_is_wildcard(struct span wire)

@@ -16,6 +16,7 @@
 #include "common/outcome.h"
 
 #define DNAME_MAX 255
+#define DNAME_LABEL_MAX 63
 
 struct dname {
 	uint8_t len;
@@ -30,6 +31,7 @@ enum dname_use { DNAME_OWNER, DNAME_TARGET };
 MUST_CHECK enum outcome dname_parse(struct span text, const struct dname *origin,
 				    enum dname_use use, struct dname *out, struct reason *why);
 void dname_from_name(const struct name *name, struct dname *out);
+void dname_copy(const struct dname *from, struct dname *to);
 struct span dname_span(const struct dname *dname);
 
 void dname_lower(char *wire, size_t len);
@@ -41,6 +43,12 @@ struct name_quote dname_quote(struct span wire);
 /* Of names in lower case. Also true for equal names. */
 bool dname_is_within(struct span wire, struct span ancestor);
 bool dname_is_below(struct span wire, struct span ancestor);
+#define DNAME_ORDER_MAX DNAME_MAX
+/* Octets whose plain order is the canonical order of names (RFC 4034 6.1): the labels from the root
+ * down, a NUL behind each. False: a label holds a NUL, as no owner's does. */
+bool dname_order(struct span wire, char order[DNAME_ORDER_MAX], size_t *len);
+/* Of two such: <0, 0, >0. */
+int dname_order_compare(struct span a, struct span b);
 bool dname_is_wildcard(struct span wire);
 /* One label up; the root gives itself. */
 struct span dname_parent(struct span wire);

@@ -38,10 +38,10 @@ bool field_read_number(struct span text, uint32_t highest, uint32_t *out)
 
 static void add_number(struct buf *wire, uint32_t number, size_t octets)
 {
-	while (octets > 0) {
-		octets--;
-		buf_add_byte(wire, (char)(number >> (8 * octets)));
-	}
+	const char bytes[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8),
+			       (char)number};
+
+	buf_add(wire, (struct span){bytes + 4 - octets, octets});
 }
 
 static enum outcome parse_number(struct span word, size_t octets, struct buf *wire,
@@ -102,19 +102,21 @@ static enum outcome parse_dname(struct span word, const struct dname *origin, st
 /* The octets of a character-string; the lexer has checked the escapes. */
 static void add_unescaped(struct span text, struct buf *wire)
 {
-	size_t at = 0;
+	while (text.len != 0) {
+		const char *escape = memchr(text.data, '\\', text.len);
+		size_t plain = escape == NULL ? text.len : (size_t)(escape - text.data);
+		size_t used = plain;
 
-	while (at < text.len) {
-		char c = text.data[at++];
-
-		if (c == '\\' && is_digit(text.data[at])) {
-			c = (char)((text.data[at] - '0') * 100 + (text.data[at + 1] - '0') * 10 +
-				   (text.data[at + 2] - '0'));
-			at += 3;
-		} else if (c == '\\') {
-			c = text.data[at++];
+		buf_add(wire, (struct span){text.data, plain});
+		if (escape != NULL && is_digit(escape[1])) {
+			buf_add_byte(wire, (char)((escape[1] - '0') * 100 + (escape[2] - '0') * 10 +
+						  (escape[3] - '0')));
+			used += 4;
+		} else if (escape != NULL) {
+			buf_add_byte(wire, escape[1]);
+			used += 2;
 		}
-		buf_add_byte(wire, c);
+		text = (struct span){text.data + used, text.len - used};
 	}
 }
 

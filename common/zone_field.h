@@ -14,8 +14,6 @@
 #include "common/zone_dname.h"
 #include "common/zone_lexer.h"
 
-struct ldns_struct_rdf;
-
 struct field {
 	int kind; /* an ldns_rdf_type */
 	const struct zone_word *words;
@@ -26,8 +24,11 @@ struct field {
 
 /* Adds octets to `wire`. `why` is half a sentence. */
 MUST_CHECK enum outcome field_parse(struct field *field, struct buf *wire, struct reason *why);
+/* The octets of the field at the head of `wire`. 0: it is cut short, or of a kind that ldns reads.
+ */
+size_t field_size(int kind, struct span wire);
 /* Adds text; nothing in it that a zone file could read otherwise. */
-MUST_CHECK enum outcome field_print(const struct ldns_struct_rdf *rdf, struct buf *text,
+MUST_CHECK enum outcome field_print(int kind, struct span octets, struct buf *text,
 				    struct reason *why);
 
 /* Digits only, up to `highest`. */

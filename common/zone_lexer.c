@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/zone_lexer.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,40 @@ void zone_lexer_init(struct zone_lexer *lexer, struct span text)
 	}
 }
 
+void zone_lexer_again(struct zone_lexer *lexer, struct span text)
+{
+	struct zone_word *words = lexer->line.words;
+	size_t room = lexer->room;
+
+	zone_lexer_init(lexer, text);
+	lexer->line.words = words;
+	lexer->room = room;
+}
+
 void zone_lexer_finish(struct zone_lexer *lexer)
 {
 	free(lexer->line.words);
 	*lexer = (struct zone_lexer){0};
 }
+
+/* What a byte can mean; most mean nothing. */
+enum {
+	BLANK = 1,
+	LINE_END = 2, /* LF, and CR, which is one only before LF */
+	SEMICOLON = 4,
+	PARENTHESIS = 8,
+	QUOTE = 16,
+	BACKSLASH = 32,
+	CONTROL = 64,
+	ANY_MEANING = 127,
+};
+
+static const uint8_t meanings[256] = {
+	[0 ... 8] = CONTROL, ['\t'] = BLANK,        ['\n'] = LINE_END, [11 ... 12] = CONTROL,
+	['\r'] = LINE_END,   [14 ... 31] = CONTROL, [' '] = BLANK,     ['"'] = QUOTE,
+	['('] = PARENTHESIS, [')'] = PARENTHESIS,   [';'] = SEMICOLON, ['\\'] = BACKSLASH,
+	[0x7f] = CONTROL,
+};
 
 /* The byte at the cursor, or -1 at the end. */
 static int peek(const struct zone_lexer *lexer)
@@ -32,6 +62,18 @@ static int peek_after(const struct zone_lexer *lexer)
 					       : -1;
 }
 
+/* To the next byte that has one of these meanings, or to the end. */
+static void skip_to(struct zone_lexer *lexer, unsigned wanted)
+{
+	const unsigned char *bytes = (const unsigned char *)lexer->text.data;
+	size_t at = lexer->at;
+
+	while (at < lexer->text.len && (meanings[bytes[at]] & wanted) == 0) {
+		at++;
+	}
+	lexer->at = at;
+}
+
 static bool is_digit(int byte)
 {
 	return byte >= '0' && byte <= '9';
@@ -40,7 +82,9 @@ static bool is_digit(int byte)
 /* CRLF counts as a line end; a CR alone hides the rest of the text from some servers. */
 static bool at_line_end(const struct zone_lexer *lexer)
 {
-	return peek(lexer) == '\n' || (peek(lexer) == '\r' && peek_after(lexer) == '\n');
+	int byte = peek(lexer);
+
+	return byte == '\n' || (byte == '\r' && peek_after(lexer) == '\n');
 }
 
 static void skip_line_end(struct zone_lexer *lexer)
@@ -49,7 +93,8 @@ static void skip_line_end(struct zone_lexer *lexer)
 	lexer->number++;
 }
 
-static enum outcome check_control(const struct zone_lexer *lexer, struct reason *why)
+/* The byte at the cursor is a control byte, or a CR that ends no line. */
+static enum outcome refuse_control(const struct zone_lexer *lexer, struct reason *why)
 {
 	int byte = peek(lexer);
 
@@ -62,20 +107,14 @@ static enum outcome check_control(const struct zone_lexer *lexer, struct reason 
 			       "or CRLF",
 			       lexer->number);
 	}
-	if ((byte > 0 && byte < ' ' && byte != '\t') || byte == 0x7f) {
-		return because(PERMFAIL, why, "line %zu: holds the control byte %d", lexer->number,
-			       byte);
-	}
-	return OK;
+	return because(PERMFAIL, why, "line %zu: holds the control byte %d", lexer->number, byte);
 }
 
 static enum outcome skip_comment(struct zone_lexer *lexer, struct reason *why)
 {
-	while (peek(lexer) >= 0 && !at_line_end(lexer)) {
-		if (check_control(lexer, why) != OK) {
-			return PERMFAIL;
-		}
-		lexer->at++;
+	skip_to(lexer, LINE_END | CONTROL);
+	if (peek(lexer) >= 0 && !at_line_end(lexer)) {
+		return refuse_control(lexer, why);
 	}
 	return OK;
 }
@@ -91,8 +130,8 @@ static enum outcome skip_escape(struct zone_lexer *lexer, struct reason *why)
 		return because(PERMFAIL, why, "line %zu: a backslash ends the line", lexer->number);
 	}
 	if (!is_digit(peek(lexer))) {
-		if (check_control(lexer, why) != OK) {
-			return PERMFAIL;
+		if ((meanings[peek(lexer)] & (LINE_END | CONTROL)) != 0) {
+			return refuse_control(lexer, why);
 		}
 		lexer->at++;
 		return OK;
@@ -111,21 +150,21 @@ static enum outcome skip_escape(struct zone_lexer *lexer, struct reason *why)
 /* The cursor stands behind the opening quote, and on OK behind the closing one. */
 static enum outcome skip_quoted(struct zone_lexer *lexer, struct reason *why)
 {
-	while (peek(lexer) != '"') {
+	for (;;) {
+		skip_to(lexer, QUOTE | BACKSLASH | LINE_END | CONTROL);
+		if (peek(lexer) == '"') {
+			break;
+		}
 		if (peek(lexer) < 0 || at_line_end(lexer)) {
 			return because(PERMFAIL, why, "line %zu: a quote is not closed on its line",
 				       lexer->number);
 		}
-		if (peek(lexer) == '\\') {
-			if (skip_escape(lexer, why) != OK) {
-				return PERMFAIL;
-			}
-			continue;
+		if (peek(lexer) != '\\') {
+			return refuse_control(lexer, why);
 		}
-		if (check_control(lexer, why) != OK) {
+		if (skip_escape(lexer, why) != OK) {
 			return PERMFAIL;
 		}
-		lexer->at++;
 	}
 	lexer->at++;
 	return OK;
@@ -135,8 +174,8 @@ static bool ends_word(const struct zone_lexer *lexer)
 {
 	int byte = peek(lexer);
 
-	return byte < 0 || byte == ' ' || byte == '\t' || byte == ';' || byte == '(' ||
-	       byte == ')' || at_line_end(lexer);
+	return byte < 0 || (meanings[byte] & (BLANK | SEMICOLON | PARENTHESIS)) != 0 ||
+	       at_line_end(lexer);
 }
 
 /* What may stand right behind a closing quote. */
@@ -167,7 +206,11 @@ static enum outcome read_plain(struct zone_lexer *lexer, struct zone_word *word,
 	size_t start = lexer->at;
 
 	word->kind = WORD_PLAIN;
-	while (!ends_word(lexer)) {
+	for (;;) {
+		skip_to(lexer, ANY_MEANING);
+		if (ends_word(lexer)) {
+			break;
+		}
 		if (peek(lexer) == '"' && lexer->text.data[lexer->at - 1] == '=') {
 			lexer->at++;
 			if (skip_quoted(lexer, why) != OK || check_after_quote(lexer, why) != OK) {
@@ -183,16 +226,12 @@ static enum outcome read_plain(struct zone_lexer *lexer, struct zone_word *word,
 				"whole text and write inner ones as \\\"",
 				lexer->number);
 		}
-		if (peek(lexer) == '\\') {
-			if (skip_escape(lexer, why) != OK) {
-				return PERMFAIL;
-			}
-			continue;
+		if (peek(lexer) != '\\') {
+			return refuse_control(lexer, why);
 		}
-		if (check_control(lexer, why) != OK) {
+		if (skip_escape(lexer, why) != OK) {
 			return PERMFAIL;
 		}
-		lexer->at++;
 	}
 	word->text = (struct span){lexer->text.data + start, lexer->at - start};
 	return OK;

@@ -45,6 +45,8 @@ struct zone_lexer {
 };
 
 void zone_lexer_init(struct zone_lexer *lexer, struct span text);
+/* As if new, but with the memory that it has. */
+void zone_lexer_again(struct zone_lexer *lexer, struct span text);
 /* The next line that has words in lexer->line. */
 MUST_CHECK enum outcome zone_lexer_next(struct zone_lexer *lexer, struct reason *why);
 void zone_lexer_finish(struct zone_lexer *lexer);

@@ -8,6 +8,7 @@
 #ifndef COMMON_ZONE_RDATA_H
 #define COMMON_ZONE_RDATA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ enum rr_type {
 	TYPE_CNAME = 5,
 	TYPE_SOA = 6,
 	TYPE_WKS = 11,
+	TYPE_PTR = 12,
 	TYPE_MX = 15,
 	TYPE_TXT = 16,
 	TYPE_NSAP_PTR = 23,
@@ -48,7 +50,12 @@ enum rr_type {
 	TYPE_SPF = 99,
 	TYPE_META_FIRST = 128,
 	TYPE_META_LAST = 255,
+	TYPE_CAA = 257,
 };
+
+/* True for the types of nearly every zone: all their fields are read and printed by our own code.
+ */
+bool rdata_is_common(uint16_t type);
 
 #define RR_TYPE_TEXT_SIZE 16
 /* Mnemonic or TYPE123. PERMFAIL: no such type, or none that belongs into a zone. */

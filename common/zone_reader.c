@@ -18,6 +18,15 @@ void zone_reader_init(struct zone_reader *reader, const struct name *zone, struc
 	zone_lexer_init(&reader->lexer, text);
 }
 
+void zone_reader_again(struct zone_reader *reader, struct span text)
+{
+	zone_lexer_again(&reader->lexer, text);
+	dname_copy(&reader->apex, &reader->origin);
+	reader->has_owner = false;
+	reader->has_default_ttl = false;
+	reader->has_last_ttl = false;
+}
+
 void zone_reader_finish(struct zone_reader *reader)
 {
 	zone_lexer_finish(&reader->lexer);
@@ -204,7 +213,7 @@ static enum outcome take_owner(struct zone_reader *reader, struct reason *why)
 	}
 	reader->owner_is_new =
 		!reader->has_owner || !span_equal(dname_span(&owner), dname_span(&reader->owner));
-	reader->owner = owner;
+	dname_copy(&owner, &reader->owner);
 	reader->has_owner = true;
 	return OK;
 }

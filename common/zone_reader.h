@@ -49,6 +49,8 @@ void zone_reader_init(struct zone_reader *reader, const struct name *zone, struc
 /* `entry->type` is empty at the end of the text. */
 MUST_CHECK enum outcome zone_reader_next(struct zone_reader *reader, struct zone_entry *entry,
 					 struct reason *why);
+/* Another text of the same zone: as if new, but with the memory that it has. */
+void zone_reader_again(struct zone_reader *reader, struct span text);
 void zone_reader_finish(struct zone_reader *reader);
 
 /* Seconds, or units as in 1w2d3h; `ceiling` is inclusive. */

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "common/digest.h"
 #include "common/zone_dname.h"
 #include "common/zone_rdata.h"
 
@@ -22,19 +21,24 @@ struct zone_node zone_node_at(const struct zone_nodes *nodes, size_t at)
 
 bool zone_node_find(const struct zone_nodes *nodes, struct span owner, struct zone_node *out)
 {
+	char bytes[DNAME_ORDER_MAX];
+	struct span order = {.data = bytes};
 	size_t low = 0;
 	size_t high = nodes->count;
 
+	if (!dname_order(owner, bytes, &order.len)) {
+		return false;
+	}
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (digest_compare_owners(nodes->records[middle].owner, owner) < 0) {
+		if (dname_order_compare(nodes->records[middle].order, order) < 0) {
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	if (low == nodes->count || digest_compare_owners(nodes->records[low].owner, owner) != 0) {
+	if (low == nodes->count || dname_order_compare(nodes->records[low].order, order) != 0) {
 		return false;
 	}
 	*out = zone_node_at(nodes, low);

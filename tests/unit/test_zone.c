@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "common/zone.h"
+#include "tests/lib/ldns_reads.h"
 
 #define DATA "tests/data/zones/"
 #define HEAD                                                                                 \
@@ -195,6 +196,9 @@ static void check_valid(const char *file)
 	rrsets_print(zone_rrsets(zone), zone_rrset_count(zone), &printed);
 	check_printed(file, &printed);
 	check_warning(file, zone);
+	if (!ldns_reads_the_same(zone)) {
+		fail_msg("%s: ldns reads something else in:%s", file, buf_text(&printed));
+	}
 	again = zone_of(&printed);
 	assert_string_equal(zone_digest(zone), zone_digest(again));
 	assert_int_equal(zone_record_count(zone), zone_record_count(again));
@@ -268,6 +272,138 @@ static void order_and_spelling_do_not_change_the_digest(void **state)
 	zone_destroy(second);
 	buf_finish(&one);
 	buf_finish(&two);
+}
+
+/* xorshift: the same records on every machine. */
+static uint32_t dice(uint32_t sides)
+{
+	static uint64_t state = 88172645463325252U;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 32) % sides;
+}
+
+/* One to three labels, with every escape that a name may need. */
+static void add_random_name(struct buf *text)
+{
+	static const char *const parts[] = {"a",        "Z",     "9",   "-",     "_",     "*",
+					    "=",        "/",     "+",   "#",     "!",     "\\.",
+					    "\\;",      "\\(",   "\\)", "\\032", "\\200", "\\255",
+					    "\xc3\xa4", "\\097", "www", "x~",    "{}|",   ","};
+	uint32_t labels = 1 + dice(3);
+	uint32_t i;
+
+	while (labels-- > 0) {
+		for (i = 1 + dice(6); i > 0; i--) {
+			buf_add_text(text, dice(2) == 0
+						   ? "m"
+						   : parts[dice(sizeof(parts) / sizeof(parts[0]))]);
+		}
+		if (labels > 0 || dice(2) == 0) {
+			buf_add_byte(text, '.');
+		}
+	}
+}
+
+/* Quoted; `plain` leaves out what is printed with a backslash. */
+static void add_random_string(struct buf *text, bool plain)
+{
+	uint32_t left = 1 + dice(dice(4) == 0 ? 255 : 24);
+
+	buf_add_byte(text, '"');
+	while (left-- > 0) {
+		uint32_t byte = plain ? ' ' + dice(0x7f - ' ') : dice(256);
+
+		if (byte == '"' || byte == '\\') {
+			buf_add_text(text, plain ? ";" : byte == '"' ? "\\\"" : "\\\\");
+		} else if (byte < ' ' || byte == 0x7f || dice(20) == 0) {
+			buf_addf(text, "\\%03u", byte);
+		} else {
+			buf_add_byte(text, (char)byte);
+		}
+	}
+	buf_add_byte(text, '"');
+}
+
+/* A letter for each field: 4 6 addresses, b h numbers of one and two octets, n name, t tag, s one
+ * string, S several. */
+static void add_random_fields(struct buf *text, const char *form)
+{
+	bool plain = dice(3) != 0;
+	uint32_t i;
+
+	for (; *form != '\0'; form++) {
+		buf_add_byte(text, ' ');
+		switch (*form) {
+		case '4':
+			buf_addf(text, "%u.%u.%u.%u", dice(256), dice(256), dice(256), dice(256));
+			break;
+		case '6':
+			for (i = 0; i < 8; i++) {
+				buf_addf(text, i == 0 ? "%x" : ":%x",
+					 dice(2) == 0 ? 0 : dice(65536));
+			}
+			break;
+		case 'b':
+			buf_addf(text, "%u", dice(256));
+			break;
+		case 'h':
+			buf_addf(text, "%u", dice(65536));
+			break;
+		case 'n':
+			add_random_name(text);
+			break;
+		case 't':
+			buf_addf(text, "%s%u", dice(2) == 0 ? "issue" : "Tag", dice(1000));
+			break;
+		default:
+			for (i = *form == 's' ? 1 : 1 + dice(4); i > 0; i--) {
+				add_random_string(text, plain);
+				buf_add_byte(text, ' ');
+			}
+		}
+	}
+	buf_add_byte(text, '\n');
+}
+
+static void ldns_reads_what_we_print_of_random_records(void **state)
+{
+	static const char *const forms[][2] = {
+		{"A", "4"},     {"AAAA", "6"},  {"NS", "n"},     {"CNAME", "n"},
+		{"PTR", "n"},   {"MX", "hn"},   {"TXT", "S"},    {"SPF", "S"},
+		{"CAA", "bts"}, {"DNAME", "n"}, {"SRV", "hhhn"},
+	};
+	struct buf text = BUF_INIT(1 << 20);
+	int round;
+	int i;
+
+	(void)state;
+	for (round = 0; round < 300; round++) {
+		struct zone *zone;
+
+		buf_clear(&text);
+		buf_add_text(&text, "@ 60 SOA ");
+		add_random_name(&text);
+		buf_add_byte(&text, ' ');
+		add_random_name(&text);
+		buf_addf(&text, " %u %u %u %u %u\n@ 60 NS ns.hoster.example.\n", dice(UINT32_MAX),
+			 dice(INT32_MAX), dice(INT32_MAX), dice(INT32_MAX), dice(INT32_MAX));
+		for (i = 0; i < 30; i++) {
+			size_t kind = dice(sizeof(forms) / sizeof(forms[0]));
+
+			buf_addf(&text, "r%d%s %u %s", i, dice(4) == 0 ? "\\(\\200.x" : "",
+				 dice(INT32_MAX), forms[kind][0]);
+			add_random_fields(&text, forms[kind][1]);
+		}
+		zone = zone_of(&text);
+		if (!ldns_reads_the_same(zone)) {
+			fail_msg("ldns reads something else in:\n%s", buf_text(&text));
+		}
+		zone_destroy(zone);
+	}
+	buf_finish(&text);
 }
 
 static void add_text_record(struct buf *text, const char *owner, size_t strings, const char *byte)
@@ -535,6 +671,7 @@ int main(void)
 		cmocka_unit_test(every_valid_zone_prints_as_expected_and_reads_back),
 		cmocka_unit_test(pushed_zone_becomes_canonical_rrsets),
 		cmocka_unit_test(order_and_spelling_do_not_change_the_digest),
+		cmocka_unit_test(ldns_reads_what_we_print_of_random_records),
 		cmocka_unit_test(long_rdata_is_served_up_to_65535_octets),
 		cmocka_unit_test(large_rrset_is_no_reason_to_refuse),
 		cmocka_unit_test(records_are_limited),
