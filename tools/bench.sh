@@ -15,7 +15,8 @@
 # its first batch, until named logs that the last zone is loaded. Nobody else asks named anything meanwhile;
 # that all zones are served is checked afterwards, zone by zone. The bare loop's clock runs from its first
 # command until named answers for its last zone.
-# KEEP=1 leaves the stack. BENCH_SHORT=1 is for work on this script: small numbers, nothing is written.
+# tools/bench.sh PART… runs only these, in this order, and writes nothing: empty drains now load served memory
+# accept. KEEP=1 leaves the stack. BENCH_SHORT=1 is for work on this script: small numbers, nothing is written.
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -62,6 +63,18 @@ holds() { awk "BEGIN { exit !($*) }"; }
 
 median() { printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
+# ratio "OURS…" "BARE…": the median of the rounds' own ratios; a round's two runs follow each other, and
+# whatever else the machine did then was the same for both.
+ratio() {
+	local ours bare all=() i
+	read -ra ours <<<"$1"
+	read -ra bare <<<"$2"
+	for ((i = 0; i < ${#ours[@]}; i++)); do
+		all+=("$(calc "${ours[i]} / ${bare[i]}")")
+	done
+	median "${all[@]}"
+}
+
 # field NAME: from the last line of a program's output, its key=value line.
 field() { tail -n 1 "$OUTPUT" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
@@ -85,6 +98,15 @@ row() {
 	text="$1: $2"
 	[ -z "$3" ] || text+="; bare $3; ratio $4"
 	say "$text${5:+; wanted $5: $verdict}"
+}
+
+# against WHAT UNIT "OURS…" "BARE…" WANTED PEER
+against() {
+	local ours bare share
+	read -ra ours <<<"$3"
+	read -ra bare <<<"$4"
+	share=$(ratio "$3" "$4")
+	row "$1" "$(median "${ours[@]}") $2" "$(median "${bare[@]}") $2" "$share" "≥ $5" "$share >= $5" "$6"
 }
 
 # ---- the stack -------------------------------------------------------------------------------------
@@ -132,6 +154,8 @@ check() { # NS_DNS FROM TO PATIENCE_MS
 	run "$BENCH/check_served" --server "$1" --from "$2" --to "$3" --serial $SERIAL --patience-ms "$4" ||
 		die "$(field missing) zones of $2 to $3 are not served with serial $SERIAL"
 }
+
+alive() { kill -0 "$(cat "$STACK_DIR/pids/$1.pid" 2>/dev/null)" 2>/dev/null; }
 
 memory_mb() { # NAME FIELD
 	awk -v field="$2:" '$1 == field { printf "%.0f", $2 / 1024 }' "/proc/$(cat "$STACK_DIR/pids/$1.pid")/status"
@@ -195,11 +219,32 @@ begin() {
 	[ -x "$BENCH/pushload" ] || die "there is no $BENCH/pushload; make bench builds it"
 	tools/stack.sh wipe >/dev/null 2>&1
 	mkdir -p "$STACK_DIR/logs"
+	look_idle
 	say "a stack of its own: Kafka, named twice, ingest"
 	stack up kafka redis ns1 ns2 ingest
 	# shellcheck disable=SC1090,SC1091
 	. "$STACK_DIR/endpoints.env"
-	read -r LOADAVG _ </proc/loadavg
+	warm_up
+}
+
+# Sets BUSY: per cent of all cores that others used during three seconds before anything of ours ran.
+look_idle() {
+	local user nice system idle iowait irq softirq _ used total
+	read -r _ user nice system idle iowait irq softirq _ </proc/stat
+	used=$((user + nice + system + irq + softirq)) total=$((used + idle + iowait))
+	sleep 3
+	read -r _ user nice system idle iowait irq softirq _ </proc/stat
+	used=$((user + nice + system + irq + softirq - used)) total=$((user + nice + system + irq + softirq + idle + iowait - total))
+	BUSY=$((100 * used / total))
+	[ $BUSY -lt 5 ] || say "the machine is not idle, $BUSY % of it is used by others: what follows is worth little"
+}
+
+# A fresh broker's JVM compiles itself for a while, on both cores and for whoever comes first.
+warm_up() {
+	say "warming the broker up"
+	load --from 999000 --to 999020 --serial $SERIAL || die "the first pushes were not accepted"
+	run "$BENCH/bare_producer" --brokers "$KAFKA_BROKERS" --to bench.warm --in-flight $CLIENTS --milliseconds $((2 * BARE_MS)) \
+		--linger 0 --linger 1 >/dev/null || die "the bare producer failed"
 }
 
 part_served() { # ZONES_LOADED FROM TO
@@ -218,7 +263,7 @@ part_served() { # ZONES_LOADED FROM TO
 }
 
 part_drains() {
-	local round from ours_new=() bare_new=() ours_changed=() bare_changed=() ours bare
+	local round from ours_new=() bare_new=() ours_changed=() bare_changed=()
 	for ((round = 0; round < ROUNDS; round++)); do
 		from=$((round * BACKLOG))
 		say "drain, round $((round + 1)) of $ROUNDS: $BACKLOG new zones"
@@ -235,12 +280,8 @@ part_drains() {
 		bare_changed+=("$RATE")
 		drain_bare gone
 	done
-	ours=$(median "${ours_new[@]}") bare=$(median "${bare_new[@]}")
-	row "drain of $BACKLOG new zones, one writer" "$ours zones/s" "$bare zones/s" "$(calc "$ours / $bare")" \
-		"≥ 0.60" "$ours / $bare >= 0.6" "10.2 zones/s"
-	ours=$(median "${ours_changed[@]}") bare=$(median "${bare_changed[@]}")
-	row "drain of $BACKLOG changed zones, one writer" "$ours zones/s" "$bare zones/s" "$(calc "$ours / $bare")" \
-		"≥ 0.50" "$ours / $bare >= 0.5" "2.5 zones/s"
+	against "drain of $BACKLOG new zones, one writer" zones/s "${ours_new[*]}" "${bare_new[*]}" 0.60 "10.2 zones/s"
+	against "drain of $BACKLOG changed zones, one writer" zones/s "${ours_changed[*]}" "${bare_changed[*]}" 0.50 "2.5 zones/s"
 	NOTES+=("Drains, each round: new ${ours_new[*]} against ${bare_new[*]}, changed ${ours_changed[*]} against ${bare_changed[*]} zones/s.")
 }
 
@@ -275,8 +316,11 @@ part_memory() { # WHEN
 }
 
 part_accept() {
-	local round ours=() bare=() bad=0 one da base ours_rate bare_rate times
+	local round ours=() bare=() bad=0 one da base times
 	base=$((SERIAL + 1000))
+	load --to $LOADED --clients $CLIENTS --seconds $ACCEPT_S --serial $base --salt $base >/dev/null # warm, not counted
+	base=$((base + 1000))
+	judged "$(ends dadns.pushes)"
 	for ((round = 0; round < ROUNDS; round++)); do
 		say "accepting, round $((round + 1)) of $ROUNDS"
 		load --to $LOADED --clients $CLIENTS --seconds $ACCEPT_S --serial $base --salt $base
@@ -294,9 +338,7 @@ part_accept() {
 	da="$(field rate)/s" bad=$((bad + $(field error) + $(field other) + $(field reset)))
 	load --to $LOADED --clients 1 --seconds 2 --serial $((base + 1000)) --salt $base
 	one="$(field rate)/s (p50 $(field p50_ms) ms)"
-	ours_rate=$(median "${ours[@]}") bare_rate=$(median "${bare[@]}")
-	row "pushes accepted, $CLIENTS clients" "$ours_rate/s ($times)" "$bare_rate/s" "$(calc "$ours_rate / $bare_rate")" "≥ 0.30" \
-		"$ours_rate / $bare_rate >= 0.3" "210/s (p50 133 ms, p99 1,126)"
+	against "pushes accepted, $CLIENTS clients ($times)" pushes/s "${ours[*]}" "${bare[*]}" 0.30 "210/s (p50 133 ms, p99 1,126)"
 	row "the same, a connection per push as DirectAdmin" "$da" "" "" "" "" ""
 	row "the same, one client" "$one" "" "" "" "" "163/s (p50 5.3 ms)"
 	row "pushes not answered \`error=0\` in all of these" "$bad" "" "" "0" "$bad == 0" "8 of 1,000 reset"
@@ -321,7 +363,7 @@ table() {
 		# Figures, as \`make bench\` printed them
 
 		$(date -u +%Y-%m-%d), \`make bench\`. Everything on one machine: driver, Kafka, Redis, named and DaDNS.
-		$(machine); load average before the run $LOADAVG.
+		$(machine); $BUSY % of it used by others before the run.
 		$(versions).
 
 		| what | ours | bare limit | ratio | wanted | met | the product we replace |
@@ -337,32 +379,46 @@ table() {
 		- The bare limit of a drain: one rndc connection (tests/bench/bare_rndc.c), files already written, each time with other
 		  content, from the first command until the last zone is served. Ours: from the birth of the first zone file until
 		  named has loaded the last zone; decoding, fencing, writing and syncing files, checking by DNS and status are in it.
-		- Medians of $ROUNDS rounds, ours and the limit in turn. The last column was measured on a machine of the same kind.
+		- Medians of $ROUNDS rounds, ours and the limit in turn; the ratio is the median of the rounds' ratios. The last column was measured on a machine of the same kind.
 	END
 	printf -- '- %s\n' "${NOTES[@]}"
 }
 
+part_load() {
+	say "filling up to $LOADED zones"
+	alive writer-ns1 || stack start writer-ns1
+	push_all 0 $LOADED
+	check "$NS1_DNS" 0 $LOADED 60000
+	sleep 2
+	part_memory "after loading"
+}
+
 begin
-say "served, no zones loaded"
-stack start writer-ns1
-part_served 0 990000 990020
-stack stop writer-ns1
-part_drains
-part_now
-say "filling up to $LOADED zones"
-push_all 0 $LOADED
-check "$NS1_DNS" 0 $LOADED 60000
-sleep 2
-part_memory "after loading"
-say "served, $LOADED zones loaded"
-part_served $LOADED 0 $LOADED
-part_memory "after $SAMPLES more pushes"
-stack stop writer-ns1
-part_accept
+for part in ${@:-empty drains now load served memory accept}; do
+	case $part in
+	empty)
+		say "served, no zones loaded"
+		stack start writer-ns1
+		part_served 0 990000 990020
+		stack stop writer-ns1
+		;;
+	drains | now | load) "part_$part" ;;
+	served)
+		say "served, $LOADED zones loaded"
+		part_served $LOADED 0 $LOADED
+		;;
+	memory) part_memory "after $SAMPLES more pushes" ;;
+	accept)
+		! alive writer-ns1 || stack stop writer-ns1
+		part_accept
+		;;
+	*) die "there is no part '$part': empty drains now load served memory accept" ;;
+	esac
+done
 WHOLE=yes
 echo
 table | tee "$OUTPUT"
-[ -n "${BENCH_SHORT:-}" ] || cp "$OUTPUT" docs/BENCH.md
+[ -n "${BENCH_SHORT:-}" ] || [ $# -gt 0 ] || cp "$OUTPUT" docs/BENCH.md
 echo
 say "$([ $MISSED = 0 ] && echo every wanted figure met || echo "$MISSED of the wanted figures missed")"
 [ $MISSED = 0 ]

@@ -46,7 +46,7 @@ metrics() {
 	local program
 	for program in "${PROGRAMS[@]}"; do
 		printf '\n## %s\n\n' "$program"
-		"$bindir/$program" --help=metrics
+		"$bindir/$program" --help=metrics | sed 's/version="[^"]*"/version="…"/' # not another page for each commit
 	done
 }
 
