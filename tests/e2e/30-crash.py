@@ -246,7 +246,7 @@ def kill_at_random(process, seed, kills, load, flow, flying, problems):
             until = time.monotonic() + 3
             while in_flight() == 0 and time.monotonic() < until:
                 time.sleep(0.005)
-            time.sleep(rng.uniform(0, 0.1))
+            time.sleep(rng.uniform(0, 0.5 if process == "ingest" else 0.1))
         if not story.alive(process):
             problems.append(f"{process} ended by itself, exit code {wait_exit(process, 2)}")
         else:
@@ -272,7 +272,7 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     strange = [name for process, name in pairs if process is None]
     s.ok("each stands in a process that this story can kill", not strange, strange)
     pairs = [(process, name) for process, name in pairs if process]
-    small = Load("mark", 0, 0.03)
+    small = Load("mark", 0, 0.08)
     small.start(SEED)
     stop_crowd = threading.Event()
     threading.Thread(target=crowd_zone, args=(small, stop_crowd), daemon=True).start()

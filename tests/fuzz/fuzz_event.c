@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span input = {(const char *)data, size};
 	char traceparent[TRACEPARENT_SIZE];
 	struct zone_event summary;
+	struct zone_event zone;
 	struct version version;
 	struct event_id id;
 
@@ -57,6 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ROUND_TRIP(barrier, input, NOTHING_TO_FINISH);
 	if (zone_event_decode_summary(input, &summary, NULL) == OK) {
 		zone_event_finish(&summary);
+	}
+	if (zone_event_decode(input, &zone, NULL) == OK) {
+		assert(zone_event_decode_summary(input, &summary, NULL) == OK);
+		assert(version_compare(summary.version, zone.version) == 0);
+		zone_event_finish(&summary);
+		zone_event_finish(&zone);
 	}
 	if (version_parse(input, &version)) {
 		char text[VERSION_TEXT_SIZE];
