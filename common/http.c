@@ -149,6 +149,9 @@ static enum MHD_Result dispatch(struct http_request *request)
 {
 	struct http *http = request->conn->http;
 
+	if (request->crowded) {
+		return refuse(request, 503, "too much is being sent at once; send it again\n");
+	}
 	if (request->body.overflow) { /* chunked, so its length was not known */
 		return refuse(request, 413, "the body is too large\n");
 	}
@@ -170,6 +173,24 @@ static enum MHD_Result dispatch(struct http_request *request)
 	return send_response(request);
 }
 
+/* I9: many large bodies at once are bounded together, not each alone. */
+static void take_body(struct http_request *request, struct span bytes)
+{
+	struct http *http = request->conn->http;
+	int64_t len = (int64_t)bytes.len;
+
+	if (request->crowded) {
+		return;
+	}
+	request->counted_bytes += len;
+	if (atomic_fetch_add(&http->body_bytes, len) + len > http->config.bodies_bytes) {
+		request->crowded = true;
+		buf_clear(&request->body);
+		return;
+	}
+	buf_add(&request->body, bytes);
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload_data,
 				  size_t *upload_size, void **request_context)
@@ -183,7 +204,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 		return take_head(request, method, version);
 	}
 	if (*upload_size != 0) {
-		buf_add(&request->body, (struct span){upload_data, *upload_size});
+		take_body(request, (struct span){upload_data, *upload_size});
 		*upload_size = 0;
 		return MHD_YES;
 	}

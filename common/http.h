@@ -38,16 +38,17 @@ struct http_config {
 	int64_t threads;    /* 1.. */
 	int64_t connections;
 	int64_t connections_per_address;
-	int64_t body_bytes;
+	int64_t body_bytes;   /* of one request */
+	int64_t bodies_bytes; /* of all at once; what is over it is answered 503 */
 	int64_t header_deadline_ms;
 	int64_t body_deadline_ms;
 	int64_t idle_ms; /* keep-alive connection without a request */
 };
 #define HTTP_CONFIG_DEFAULT                                                                    \
 	{                                                                                      \
-		.threads = 1, .connections = 1024, .connections_per_address = 256,             \
-		.body_bytes = 1 << 20, .header_deadline_ms = 10000, .body_deadline_ms = 60000, \
-		.idle_ms = 60000                                                               \
+		.threads = 1, .connections = 4096, .connections_per_address = 1024,            \
+		.body_bytes = 1 << 20, .bodies_bytes = 256 << 20, .header_deadline_ms = 10000, \
+		.body_deadline_ms = 60000, .idle_ms = 60000                                    \
 	}
 
 typedef void (*http_handler)(void *context, struct http_request *request);

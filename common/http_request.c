@@ -23,6 +23,7 @@ void http_request_free(struct http_request *request)
 	}
 	buf_finish(&request->path);
 	buf_finish(&request->body);
+	atomic_fetch_sub(&request->conn->http->body_bytes, request->counted_bytes);
 	buf_finish(&request->credentials);
 	form_finish(&request->query);
 	free(request->method);

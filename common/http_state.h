@@ -64,6 +64,8 @@ struct http_request {
 	char *uri; /* as it came */
 	struct buf path;
 	struct buf body;
+	int64_t counted_bytes;  /* of it, in http.body_bytes */
+	bool crowded;           /* it did not fit under the ceiling of all bodies */
 	struct buf credentials; /* decoded; wiped at the end */
 	struct span user;
 	struct span password;
@@ -95,8 +97,9 @@ struct http {
 	struct conn *conns;
 	struct http_request *held_requests;
 	_Atomic int64_t held_count;
-	size_t active;    /* dispatched and not yet sent */
-	size_t answering; /* threads within http_answer */
+	_Atomic int64_t body_bytes; /* of all requests now (I9) */
+	size_t active;              /* dispatched and not yet sent */
+	size_t answering;           /* threads within http_answer */
 	bool closing;
 };
 

@@ -23,10 +23,12 @@ static const struct config_key own_keys[] = {
 	       "its password; must not be empty"),
 	KEY_RANGE(struct ingest_config, threads, "app.threads", "2", 1, 64,
 		  "threads that serve HTTP and parse zones"),
-	KEY_RANGE(struct ingest_config, connections, "app.connections", "512", 8, 65536,
+	KEY_RANGE(struct ingest_config, connections, "app.connections", "4096", 8, 65536,
 		  "connections at once"),
 	KEY_RANGE(struct ingest_config, connections_per_address, "app.connections_per_address",
-		  "256", 1, 65536, "connections at once from one address"),
+		  "1024", 1, 65536, "connections at once from one address"),
+	KEY_RANGE(struct ingest_config, bodies_bytes, "app.bodies_bytes", "268435456", 1048576,
+		  1099511627776, "bytes of all bodies that are being received and worked on at once; over it a push is answered 503"),
 	KEY_RANGE(struct ingest_config, header_deadline_ms, "app.header_deadline_ms", "10000",
 		  100, 600000, "until a request's header must be complete"),
 	KEY_RANGE(struct ingest_config, body_deadline_ms, "app.body_deadline_ms", "60000", 100,
@@ -72,10 +74,11 @@ struct zone_limits ingest_zone_limits(const struct ingest_config *config)
 
 int64_t ingest_memory_bytes(const struct ingest_config *config)
 {
-	int64_t bodies = config->connections * (config->topics.message_bytes + CONNECTION_BYTES);
+	int64_t connections = config->connections * CONNECTION_BYTES;
 	int64_t parsing = config->threads * config->topics.message_bytes * PARSED_PER_TEXT;
 
-	return bodies + parsing + DOOR_QUEUE_BYTES + JUDGE_QUEUE_BYTES + READ_AHEAD_BYTES;
+	return connections + config->bodies_bytes + parsing + DOOR_QUEUE_BYTES + JUDGE_QUEUE_BYTES +
+	       READ_AHEAD_BYTES;
 }
 
 enum outcome ingest_check_memory(const struct ingest_config *config, struct reason *why)
@@ -85,9 +88,9 @@ enum outcome ingest_check_memory(const struct ingest_config *config, struct reas
 	if (need > config->memory_bytes) {
 		return because(
 			PERMFAIL, why,
-			"app.connections x topics.message_bytes and the other ceilings may "
+			"app.connections, app.bodies_bytes and the other ceilings may together "
 			"take %lld MiB, app.memory_bytes allows %lld MiB: raise it, or lower "
-			"app.connections, app.threads or topics.message_bytes",
+			"app.connections, app.bodies_bytes, app.threads or topics.message_bytes",
 			(long long)(need >> 20), (long long)(config->memory_bytes >> 20));
 	}
 	return OK;

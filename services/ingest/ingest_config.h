@@ -21,6 +21,7 @@ struct ingest_config {
 	int64_t threads;
 	int64_t connections;
 	int64_t connections_per_address;
+	int64_t bodies_bytes;
 	int64_t header_deadline_ms;
 	int64_t body_deadline_ms;
 	int64_t idle_ms;

@@ -65,6 +65,7 @@ static struct door_config door_config_of(const struct ingest *ingest)
 				.threads = config->threads,
 				.connections = config->connections,
 				.connections_per_address = config->connections_per_address,
+				.bodies_bytes = config->bodies_bytes,
 				.body_bytes = config->topics.message_bytes,
 				.header_deadline_ms = config->header_deadline_ms,
 				.body_deadline_ms = config->body_deadline_ms,

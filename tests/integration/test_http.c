@@ -164,6 +164,7 @@ static int setup_few(void **state)
 
 	(void)state;
 	config.connections_per_address = 3;
+	config.bodies_bytes = 6000;
 	start("127.0.0.1", &config);
 	return 0;
 }
@@ -668,6 +669,46 @@ static void one_address_cannot_take_all_connections(void **state)
 	assert_int_equal(served, 3);
 }
 
+/* I9: each body is small enough, together they are not. */
+static void bodies_are_bounded_together(void **state)
+{
+	struct buf head = BUF_INIT(BODY_MAX);
+	struct buf body = BUF_INIT(BODY_MAX);
+	int first = dial();
+	const char *answer;
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		buf_add_byte(&body, 'x');
+	}
+	buf_add_text(&head, "POST /echo HTTP/1.0\r\nHost: a\r\nContent-Length: 4001\r\n\r\n");
+	buf_add(&head, buf_span(&body));
+	say(first, buf_span(&head)); /* one byte is missing: its 4,000 stay counted */
+	answer = "";
+	for (int i = 0; i < 300 && strstr(answer, " 503 ") == NULL; i++) {
+		struct buf whole = BUF_INIT(BODY_MAX);
+
+		buf_add(&whole, buf_span(&head));
+		buf_add_byte(&whole, 'x');
+		answer = ask_bytes(buf_span(&whole)); /* 200 until the first one's bytes are in */
+		buf_finish(&whole);
+	}
+	assert_status(answer, 503);
+
+	(void)close(first);
+	for (int i = 0; i < 300 && strstr(answer, " 200 ") == NULL; i++) {
+		struct buf whole = BUF_INIT(BODY_MAX);
+
+		buf_add(&whole, buf_span(&head));
+		buf_add_byte(&whole, 'x');
+		answer = ask_bytes(buf_span(&whole));
+		buf_finish(&whole);
+	}
+	assert_status(answer, 200); /* what was counted is given back */
+	buf_finish(&head);
+	buf_finish(&body);
+}
+
 static void listening_fails_with_the_address(void **state)
 {
 	struct http_config config = HTTP_CONFIG_DEFAULT;
@@ -746,6 +787,7 @@ int main(void)
 		IMPATIENT(deadlines_are_absolute),
 		cmocka_unit_test_setup_teardown(one_address_cannot_take_all_connections, setup_few,
 						teardown),
+		cmocka_unit_test_setup_teardown(bodies_are_bounded_together, setup_few, teardown),
 		TEST(listening_fails_with_the_address),
 		cmocka_unit_test(forms_are_parsed_strictly),
 	};
