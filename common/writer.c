@@ -16,6 +16,7 @@ enum {
 	PREFETCH_BYTES = 16 << 20, /* beside the window: what a batch's time may bring in */
 	STORE_EVERY_MS = 200,
 	FLUSH_MS = 10000,
+	JOIN_MS = 15000,
 };
 
 struct metric writer_rows[WRITER_METRICS] = {
@@ -130,6 +131,9 @@ static void turn(struct writer *writer)
 		return;
 	}
 	writer_read(writer);
+	if (clock_ms() - writer->joined_at_ms > JOIN_MS) { /* more members than partitions */
+		service_ready(writer->service, "partitions", true, NULL);
+	}
 	writer->next_due_ms = window_wake(writer->window, clock_ms());
 	writer_apply(writer);
 	(void)bus_producer_poll(writer->producer, 0);
@@ -205,6 +209,7 @@ static void run(struct writer *writer)
 		return;
 	}
 	writer_join_registry(writer);
+	writer->joined_at_ms = clock_ms();
 	log_info("writer started", F("backend", writer->name), F("type", writer->ops->type));
 	while (service_running(writer->service)) {
 		turn(writer);
@@ -239,6 +244,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	metrics_common_label("backend", writer.name);
 	service_ready(service, "backend", false, "not asked yet");
 	service_ready(service, "topics", false, "not asked yet");
+	service_ready(service, "partitions", false, "the group has not given us any yet");
 
 	writer.window = window_create((size_t)config->window_records, (size_t)config->window_bytes);
 	writer.batch = xcalloc((size_t)config->batch_zones, sizeof(*writer.batch));

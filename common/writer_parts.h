@@ -64,6 +64,7 @@ struct writer {
 	int64_t probe_at_ms;
 	int64_t next_due_ms;
 	int64_t stored_at_ms;
+	int64_t joined_at_ms;
 	bool reading_paused;
 };
 

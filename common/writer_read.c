@@ -34,6 +34,7 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 		}
 	}
 	window_open(writer->window, writer_topic(topic), partition, start);
+	service_ready(writer->service, "partitions", true, NULL);
 	writer->reading_paused = false; /* this one is not: a full window pauses all again */
 	log_debug("partition assigned", F("topic", topic), F("partition", partition),
 		  F("offset", start));
