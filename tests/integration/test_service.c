@@ -267,5 +267,6 @@ int main(void)
 		cmocka_unit_test_setup(service_that_cannot_go_on_ends_with_1, setup),
 	};
 
+	(void)unsetenv("DADNS_CONFIG"); /* of the stack that other tests use */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
