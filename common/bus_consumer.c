@@ -304,7 +304,8 @@ enum outcome bus_consumer_create(struct bus_consumer **out, const struct bus_con
 		{"fetch.message.max.bytes", NULL, fetch, false},
 		{"receive.message.max.bytes", NULL, fetch + 2 * BUS_RECORD_BYTES_MAX, false},
 		{"fetch.queue.backoff.ms", NULL, 10, true},
-		/* Before there was such a setting, a full queue waited as long as after an error. */
+		/* Before there was such a setting, a full queue waited as long as after an error.
+		 */
 		{"fetch.error.backoff.ms", NULL, 20, false},
 		/* An end of partition is told by an empty answer, which waits this long. */
 		{"fetch.wait.max.ms", NULL, wait_ms, false},
