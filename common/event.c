@@ -81,16 +81,24 @@ bool version_parse(struct span text, struct version *out)
 	return true;
 }
 
+/* One call to the kernel serves many ids. No process of ours forks. */
 static void random_bytes(uint8_t *out, size_t len)
 {
+	static _Thread_local uint8_t pool[256];
+	static _Thread_local size_t left;
 	ssize_t got;
 
-	do { /* up to 256 bytes come whole or not at all */
-		got = getrandom(out, len, 0);
-	} while (got < 0 && errno == EINTR);
-	if (got != (ssize_t)len) {
-		abort(); /* a kernel without getrandom: an id twice would lose a push */
+	if (left < len) {
+		do { /* up to 256 bytes come whole or not at all */
+			got = getrandom(pool, sizeof(pool), 0);
+		} while (got < 0 && errno == EINTR);
+		if (got != (ssize_t)sizeof(pool)) {
+			abort(); /* a kernel without getrandom: an id twice would lose a push */
+		}
+		left = sizeof(pool);
 	}
+	left -= len;
+	memcpy(out, pool + left, len);
 }
 
 struct event_id event_id_create(void)
