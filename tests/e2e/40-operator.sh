@@ -44,6 +44,9 @@ done
 ok "ingest --help lists its keys" says '*app.listen*' "$BIN/ingest" --help
 ok "ingest --check-config is content with the stack's file" "$BIN/ingest" --config "$CONFIG" --check-config
 ok "writer-bind too" "$BIN/writer-bind" --config "$CONFIG" --backend ns1 --check-config
+ok "both are content with the example in deploy/" eval 'DADNS_APP_AUTH_PASSWORD=x "$BIN/ingest" --config deploy/dadns.yml --check-config &&
+	DADNS_APP_AUTH_PASSWORD=x "$BIN/writer-bind" --config deploy/dadns.yml --backend ns1 --check-config'
+ok "the named.conf beside it is one" named-checkconf <(grep -v rndc.key deploy/named.conf | sed 's/ keys { "rndc-key"; }//')
 ok "and prints no secret" not grep -F "$INGEST_PASSWORD" <("$BIN/ingest" --config "$CONFIG" --check-config 2>&1)
 bad() { # SENTENCE WORD SED_EXPRESSION: exit code 78 and a text with WORD
 	sed "$3" "$CONFIG" >"$E2E_WORK/bad.yml"
