@@ -328,7 +328,7 @@ part_accept() {
 		if awk "BEGIN { exit !($(field rate) < 1.03 * $best) }"; then
 			[ $((++flat)) -lt 2 ] || break
 		fi
-		best=$(awk "BEGIN { print $(field rate) > $best ? $(field rate) : $best }")
+		best=$(awk "BEGIN { print ($(field rate) > $best) ? $(field rate) : $best }")
 	done
 	for ((round = 0; round < ROUNDS; round++)); do
 		say "accepting, round $((round + 1)) of $ROUNDS"
