@@ -7,6 +7,7 @@
 #define LOOK_MS 5000
 #define AGAIN_MS 1000
 #define WATCH_MS 20
+#define WAKE_MS 200
 #define REPAIRS_AT_ONCE 64
 
 enum { TAKEN_OVER, REPAIRED, REPAIR_FAILED, REPAIR_IMPOSSIBLE, LOOK_FAILED };
@@ -236,12 +237,35 @@ static void step(struct bench *bench, int32_t partition, int64_t now)
 	}
 }
 
+/* librdkafka looks once a second whether a resumed partition may be fetched, or when it has
+ * something to send: this makes it look now, so that the first push need not wait for it. */
+static void wake_fetching(struct bench *bench, int32_t partition)
+{
+	int64_t low;
+	int64_t high;
+	struct reason why;
+
+	if (bus_watermarks(bench->consumer, TOPIC_PUSHES, partition, &low, &high, WAKE_MS, &why) !=
+	    OK) {
+		log_debug("the first push may wait a second", F("why", why.text));
+	}
+}
+
 void takeover_step(struct bench *bench)
 {
 	int64_t now = clock_ms();
+	int32_t started = -1;
 
 	for (int32_t i = 0; i < bench->partition_count; i++) {
+		bool worked = bench->partitions[i].phase == PHASE_WORKING;
+
 		step(bench, i, now);
+		if (!worked && bench->partitions[i].phase == PHASE_WORKING) {
+			started = i;
+		}
+	}
+	if (started >= 0) {
+		wake_fetching(bench, started);
 	}
 }
 
