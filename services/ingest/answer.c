@@ -22,8 +22,17 @@ void answer_error(struct http_request *request, int status, const char *text, co
 		  bool json)
 {
 	struct buf body = BUF_INIT(DA_ANSWER_MAX);
+	struct buf whole = BUF_INIT(DA_ANSWER_MAX);
+	bool has_details = details != NULL && details[0] != '\0';
 
-	da_print_error(text, details != NULL && details[0] != '\0' ? details : NULL, json, &body);
+	/* An admin may see `text` alone: it says all. */
+	buf_add_text(&whole, text);
+	if (has_details) {
+		buf_add_text(&whole, ": ");
+		buf_add_text(&whole, details);
+	}
+	da_print_error(buf_text(&whole), has_details ? details : NULL, json, &body);
 	answer_printed(request, status, &body, json);
+	buf_finish(&whole);
 	buf_finish(&body);
 }

@@ -142,6 +142,9 @@ printf 'action=frobnicate&select0=%s&hostname=%s' "${names[3]}" "$DA_HOST" >"$E2
 ok "in a form as well" says 'error=1&text=*' da_send POST /CMD_API_DNS_ADMIN "$E2E_WORK/unknown"
 printf 'select0=%s&hostname=%s' "${names[3]}" "$DA_HOST" >"$E2E_WORK/unknown"
 ok "a form without an action is an error" says 'error=1&text=*' da_send POST /CMD_API_DNS_ADMIN "$E2E_WORK/unknown"
+printf '$TTL 3600\n@ IN SOA ns1.x. h.x. ( 1 2 3 4 5 )\n@ IN NS ns1.x.\nwww IN A 999.1.1.1\n' >"$E2E_WORK/wrong"
+ok "a refusal's text alone says what to change" says 'error=1&text=*line+4*999.1.1.1*&details=*' \
+	da_send POST "/CMD_API_DNS_ADMIN?action=rawsave&domain=${names[3]}&hostname=$DA_HOST" "$E2E_WORK/wrong"
 ok "a user check is always free" says 'error=0&exists=0*' da_send GET '/CMD_API_USER_EXISTS?user=fred'
 ok "the name without API_ is the same page" says 'error=0&exists=1*' \
 	da_send GET "/CMD_DNS_ADMIN?action=exists&domain=${names[3]}"
