@@ -54,6 +54,15 @@ for story in "$@"; do
 	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 	[ "$failed" = 0 ] || LOST+=("$story")
 done
+# Ends the processes, so that leaks are told as well. What a sanitizer says of one is a failure.
+if [[ $BIN = *asan* || $BIN = *tsan* ]]; then
+	[ -n "${KEEP:-}" ] || tools/stack.sh down >/dev/null
+	if grep -lE 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$STACK_DIR"/logs/*.log; then
+		FAILED=$((FAILED + 1)) LOST+=("a sanitizer spoke in the logs above")
+	else
+		PASSED=$((PASSED + 1))
+	fi
+fi
 [ ${#LOST[@]} = 0 ] || echo "failed: ${LOST[*]}; logs: $STACK_DIR/logs"
 echo "$PASSED passed, $FAILED failed"
 [ $FAILED = 0 ] && [ $PASSED != 0 ]

@@ -16,7 +16,9 @@ PARTS=(
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
 	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
 	"integration, real servers       | $MAKE MODE=release check-integration"
+	"integration under asan          | $MAKE MODE=asan check-integration"
 	"stories, the whole system       | $MAKE MODE=release check-e2e"
+	"stories under asan              | $MAKE MODE=asan all && BIN=build/asan tools/run-stories.sh tests/e2e/1*"
 )
 
 # All of the parts share one stack, and it is gone afterwards.
