@@ -12,8 +12,8 @@
 
 enum { STATUS_TEXT_MAX = 64 * 1024 };
 
-/* Sends until it is queued; the queue is bounded, so this may wait for reports. False: the
- * producer is dead and the process is about to end. */
+/* Sends until it is queued; the queue is bounded, so this may wait for reports. False: the process
+ * is about to end. */
 static bool send_record(struct writer *writer, const struct bus_record *record,
 			bus_delivered delivered, void *context)
 {
@@ -29,6 +29,10 @@ static bool send_record(struct writer *writer, const struct bus_record *record,
 			service_stop(writer->service, &why);
 			return false;
 		}
+		if (!service_running(writer->service)) {
+			return false; /* what is not confirmed is not stored: it comes again */
+		}
+		service_alive(writer->service, "writer"); /* Kafka away is no reason to be killed */
 		(void)bus_producer_poll(writer->producer, 10);
 	}
 }

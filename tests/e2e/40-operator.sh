@@ -160,6 +160,8 @@ eventually 5 "a writer without Kafka and named lives" admin writer-ns1 /livez
 eventually 5 "and says what it waits for" says '*topics*' eval 'admin writer-ns1 /readyz 2>&1; true'
 eventually 5 "ingest without Kafka lives" admin ingest /livez
 ok "and says that it is not ready" not admin ingest /readyz
+# I1: nobody is told error=0 for what is not in the log.
+ok "a push without Kafka is answered with an error that says why" says 'error=1&text=*' push <(zone_text "$zone" 3) "$zone" fred
 stack start kafka >/dev/null
 stack start ns1 >/dev/null
 stack start redis >/dev/null
