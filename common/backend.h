@@ -10,6 +10,10 @@
  * apply() answers twice: one outcome for the backend (TEMPFAIL: it is away; no outcome of a zone
  * counts, the batch comes again; this opens the circuit), and one per zone (any failure goes to
  * that zone's retry schedule and blocks nobody, I8).
+ *
+ * Where what serves is not what stores (a server in front of tables), apply() may leave a change
+ * `pending`: it is stored, its version with it, and settled() says later whether it is served. The
+ * next batch does not wait for that.
  */
 #ifndef COMMON_BACKEND_H
 #define COMMON_BACKEND_H
@@ -41,17 +45,31 @@ struct change {
 	 * `expect->version`. NULL: no heal. Mismatch: outcome OK, result CHANGE_OLDER. */
 	const struct backend_view *expect;
 	bool stuck_ahead;
+	void *ticket; /* the core's; comes back with settled() */
 	/* filled by apply(): */
 	enum outcome outcome;
 	enum change_result result;
 	struct reason why;
 	int64_t took_us;
+	bool pending; /* outcome OK and result hold unless settled() says otherwise */
+};
+
+struct settlement {
+	void *ticket;
+	enum outcome outcome; /* not OK: it goes to the zone's retry schedule */
+	struct reason why;
+};
+
+/* What the config says of it, beside its own keys. */
+struct backend_about {
+	const char *name; /* of the stanza */
+	const char *type; /* "bind" */
 };
 
 struct backend_ops {
-	const char *type; /* "bind" */
-	/* First contact, and again after TEMPFAIL: makes sure that the backend can be driven and
-	 * knows what it holds. Cheap when all is well. */
+	/* First contact, again after TEMPFAIL, when partitions are given to us and every few
+	 * seconds: makes sure that the backend can be driven and knows what it holds, for it may
+	 * have been wiped or restored. Cheap when all is well. */
 	enum outcome (*open)(void *backend, struct reason *why);
 	/* The next offset of zones that this backend has not seen, as stored with its data;
 	 * 0: none stored. Valid after open. */
@@ -59,6 +77,9 @@ struct backend_ops {
 	/* Brings all of `changes` (each zone at most once) to what they say and verifies it. */
 	enum outcome (*apply)(void *backend, struct change *changes, size_t count,
 			      struct reason *why);
+	/* NULL, or: what became of one change that was left pending, each exactly once. Never
+	 * waits; false: nothing to say now. */
+	bool (*settled)(void *backend, struct settlement *out);
 	/* Stores positions: all of each partition below `next` is done. After apply, before the
 	 * offsets are stored on the bus. */
 	enum outcome (*store_positions)(void *backend, const int32_t *partitions,

@@ -27,7 +27,8 @@ struct window {
 	size_t bytes_max;
 	struct part *parts;
 	size_t part_count;
-	struct queue now, normal, aside;
+	struct queue now, normal, aside, settling;
+	struct queue dropped;         /* somebody's answer still knows them */
 	struct window_item **buckets; /* live items by zone */
 	size_t bucket_count;          /* power of two */
 	size_t unfinished;
@@ -207,6 +208,9 @@ void window_destroy(struct window *window)
 	while (window->part_count != 0) {
 		window_drop(window, window->parts[0].topic, window->parts[0].partition);
 	}
+	while (window->dropped.first != NULL) {
+		window_finish(window, window->dropped.first);
+	}
 	free(window->parts);
 	free(window->buckets);
 	free(window);
@@ -224,6 +228,12 @@ void window_open(struct window *window, enum window_topic topic, int32_t partiti
 		.topic = topic, .partition = partition, .seen = next_offset, .stored = next_offset};
 }
 
+static void drop(struct window *window, struct window_item *item)
+{
+	item->state = ITEM_DROPPED;
+	queue_push(&window->dropped, item);
+}
+
 void window_drop(struct window *window, enum window_topic topic, int32_t partition)
 {
 	struct part *part = find_part(window, topic, partition);
@@ -235,10 +245,14 @@ void window_drop(struct window *window, enum window_topic topic, int32_t partiti
 		struct window_item *item = part->first;
 
 		assert(item->state != ITEM_TAKEN); /* apply() never spans a poll */
-		if (item->state == ITEM_CONFIRMING) {
+		if (item->state == ITEM_CONFIRMING || item->state == ITEM_SETTLING) {
 			part_remove(part, item);
+			if (item->state == ITEM_SETTLING) {
+				queue_remove(&window->settling, item);
+				window->bytes -= item->bytes;
+			}
 			window->unfinished--;
-			item->state = ITEM_DROPPED; /* its confirmation still knows it */
+			drop(window, item); /* its confirmation or settlement still knows it */
 		} else {
 			window_finish(window, item);
 		}
@@ -299,7 +313,7 @@ void window_add_confirming(struct window *window, struct window_item *item)
 	struct part *part = find_part(window, item->topic, item->partition);
 
 	if (part == NULL) {
-		item->state = ITEM_DROPPED;
+		drop(window, item);
 		return;
 	}
 	if (item->offset >= part->seen) {
@@ -341,18 +355,40 @@ void window_put_back(struct window *window, struct window_item *item)
 	queue_push_front(home_queue(window, item), item);
 }
 
-void window_put_aside(struct window *window, struct window_item *item, int64_t due_ms)
+bool window_put_aside(struct window *window, struct window_item *item, int64_t due_ms)
 {
+	if (item->state == ITEM_SETTLING) {
+		if (find_zone(window, &item_value(item)->zone) != NULL) {
+			window_finish(window, item);
+			return false;
+		}
+		queue_remove(&window->settling, item);
+		hash_add(window, item);
+		item->state = ITEM_TAKEN;
+	}
 	assert(item->state == ITEM_TAKEN);
 	item->state = ITEM_ASIDE;
 	item->due_ms = due_ms;
 	queue_push(&window->aside, item);
+	return true;
+}
+
+void window_settling(struct window *window, struct window_item *item)
+{
+	assert(item->state == ITEM_TAKEN);
+	hash_remove(window, item);
+	item->state = ITEM_SETTLING;
+	queue_push(&window->settling, item);
 }
 
 void window_confirming(struct window *window, struct window_item *item)
 {
-	assert(item->state == ITEM_TAKEN);
-	hash_remove(window, item);
+	if (item->state == ITEM_SETTLING) {
+		queue_remove(&window->settling, item);
+	} else {
+		assert(item->state == ITEM_TAKEN);
+		hash_remove(window, item);
+	}
 	window->bytes -= item->bytes;
 	free_value(item);
 	item->state = ITEM_CONFIRMING;
@@ -369,16 +405,22 @@ void window_finish(struct window *window, struct window_item *item)
 	case ITEM_ASIDE:
 		queue_remove(&window->aside, item);
 		break;
+	case ITEM_SETTLING:
+		queue_remove(&window->settling, item);
+		break;
 	case ITEM_TAKEN:
 	case ITEM_CONFIRMING:
 		break;
 	case ITEM_DROPPED:
+		queue_remove(&window->dropped, item);
 		item_destroy(item);
 		return;
 	}
 	if (item->state != ITEM_CONFIRMING) {
-		hash_remove(window, item);
 		window->bytes -= item->bytes;
+		if (item->state != ITEM_SETTLING) {
+			hash_remove(window, item);
+		}
 	}
 	assert(part != NULL);
 	part_remove(part, item);
@@ -434,6 +476,11 @@ size_t window_waiting(const struct window *window)
 size_t window_aside(const struct window *window)
 {
 	return window->aside.count;
+}
+
+size_t window_settling_count(const struct window *window)
+{
+	return window->settling.count;
 }
 
 size_t window_unfinished(const struct window *window)

@@ -5,7 +5,8 @@
  * At most one live item per zone: a newer version replaces an older one that still waits, whichever
  * came first. `now` items are handed out before all others. An item that the backend refused is
  * kept aside until it is due and holds back nothing but its own partition's stored offset. Items
- * that wait for their status to be confirmed are no longer live, but still hold the offset (I3).
+ * that wait to be served, or for their status to be confirmed, are no longer live, but still hold
+ * the offset (I3).
  *
  * Ceilings bound unfinished records and their bytes, not the span of offsets (I8).
  */
@@ -24,8 +25,10 @@ enum item_state {
 	ITEM_WAITING,
 	ITEM_TAKEN,      /* in the batch that is being applied */
 	ITEM_ASIDE,      /* refused by the backend; due at due_ms */
+	ITEM_SETTLING,   /* stored by the backend, not yet known to be served */
 	ITEM_CONFIRMING, /* applied; its status is on the way */
-	ITEM_DROPPED,    /* its partition is no longer ours; freed when the confirmation comes */
+	ITEM_DROPPED,    /* its partition is no longer ours; freed when the confirmation, or the
+			  * settlement, comes */
 };
 
 struct window_item {
@@ -40,10 +43,12 @@ struct window_item {
 	int64_t attempt; /* failed tries so far */
 	int64_t due_ms;
 	int64_t first_failed_at_ms;
+	bool applied; /* while it settles: what apply() said of it */
+	int64_t took_us;
 
 	/* the window's own */
 	enum item_state state;
-	struct window_item *queue_prev, *queue_next; /* one of: now, normal, aside, batch */
+	struct window_item *queue_prev, *queue_next; /* one of: now, normal, aside, settling */
 	struct window_item *part_prev, *part_next;   /* unfinished of this partition, by offset */
 	struct window_item *hash_next;
 };
@@ -75,12 +80,16 @@ void window_skip(struct window *window, enum window_topic topic, int32_t partiti
 
 /* Up to `max` items to apply: `now` items alone if there are any, else the oldest. */
 size_t window_take(struct window *window, struct window_item **out, size_t max);
-/* Each taken item goes one of four ways. */
+/* Each taken item goes one of five ways, a settling one the last three. */
 void window_put_back(struct window *window, struct window_item *item); /* in front of its queue */
-void window_put_aside(struct window *window, struct window_item *item, int64_t due_ms);
+/* Stored, but not yet known to be served: no longer live, keeps its value. When its settlement
+ * comes it may be ITEM_DROPPED: finish it. */
+void window_settling(struct window *window, struct window_item *item);
+/* False: a newer value of the zone has come since it began to settle; it is finished. */
+bool window_put_aside(struct window *window, struct window_item *item, int64_t due_ms);
 /* Applied, its status was sent: no longer live. The value is freed. */
 void window_confirming(struct window *window, struct window_item *item);
-/* Done with (also from ITEM_CONFIRMING, ITEM_DROPPED): freed. */
+/* Done with (from any state): freed. */
 void window_finish(struct window *window, struct window_item *item);
 
 /* Moves items that are due from aside to waiting; returns when the next one is due (-1: none). */
@@ -90,6 +99,7 @@ bool window_full(const struct window *window);
 bool window_has_room(const struct window *window); /* below three quarters: reading may go on */
 size_t window_waiting(const struct window *window);
 size_t window_aside(const struct window *window);
+size_t window_settling_count(const struct window *window);
 size_t window_unfinished(const struct window *window);
 size_t window_bytes(const struct window *window);
 

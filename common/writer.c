@@ -16,6 +16,7 @@ enum {
 	PREFETCH_BYTES = 16 << 20, /* beside the window: what a batch's time may bring in */
 	STORE_EVERY_MS = 200,
 	FLUSH_MS = 10000,
+	SETTLE_MS = 1000,
 	JOIN_MS = 15000,
 };
 
@@ -39,6 +40,8 @@ struct metric writer_rows[WRITER_METRICS] = {
 				    "time that the backend took for one batch"),
 	[SERVED_SECONDS] = HISTOGRAM("dadns_writer_propagation_seconds", "",
 				     "from the door's receipt of a push until it is served"),
+	[SETTLING] = GAUGE("dadns_writer_settling_zones", "",
+			   "zones that are stored and not yet known to be served"),
 };
 const struct metric_table writer_metrics = METRIC_TABLE(writer_rows);
 
@@ -136,11 +139,13 @@ static void turn(struct writer *writer)
 	}
 	writer->next_due_ms = window_wake(writer->window, clock_ms());
 	writer_apply(writer);
+	writer_settle(writer);
 	(void)bus_producer_poll(writer->producer, 0);
 	store_when_due(writer);
 	report_burst(writer);
 	metric_set(&writer_rows[WAITING], (int64_t)window_waiting(writer->window));
 	metric_set(&writer_rows[ASIDE], (int64_t)window_aside(writer->window));
+	metric_set(&writer_rows[SETTLING], (int64_t)window_settling_count(writer->window));
 }
 
 /* Waits until topics and backend are there: the backend's positions decide where reading begins. */
@@ -161,8 +166,7 @@ static bool first_contact(struct writer *writer)
 	}
 	while (service_running(writer->service)) {
 		service_alive(writer->service, "writer");
-		if (writer->ops->open(writer->backend, &why) != OK) {
-			writer_backend_away(writer, &why);
+		if (!writer_look(writer, 0)) {
 			service_pause(writer->service, writer->probe_pause_ms);
 			continue;
 		}
@@ -210,12 +214,17 @@ static void run(struct writer *writer)
 	}
 	writer_join_registry(writer);
 	writer->joined_at_ms = clock_ms();
-	log_info("writer started", F("backend", writer->name), F("type", writer->ops->type));
+	log_info("writer started", F("backend", writer->name), F("type", writer->about.type));
 	while (service_running(writer->service)) {
 		turn(writer);
 	}
 
 	/* SIGTERM: what was applied is confirmed and stored; what waits stays in the log. */
+	for (int64_t until_ms = clock_ms() + SETTLE_MS;
+	     window_settling_count(writer->window) != 0 && clock_ms() < until_ms;) {
+		(void)bus_producer_poll(writer->producer, 1);
+		writer_settle(writer);
+	}
 	if (bus_flush(writer->producer, FLUSH_MS, &why) != OK) {
 		log_warn("some statuses were not confirmed, they will be sent again",
 			 F("why", why.text));
@@ -225,8 +234,8 @@ static void run(struct writer *writer)
 
 int writer_main(const struct service_about *about, void *base, int argc, char **argv,
 		const struct backend_ops *ops,
-		enum outcome (*create)(void *base, const char *stanza, void **backend,
-				       struct reason *why))
+		enum outcome (*create)(void *base, const struct backend_about *about,
+				       void **backend, struct reason *why))
 {
 	struct service *service = service_start(about, base, argc, argv);
 	struct writer_config *config = base;
@@ -237,6 +246,8 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	(void)gethostname(host, sizeof(host) - 1);
 	writer.name = config_chosen(service_config(service));
 	assert(writer.name != NULL); /* service_start with a choose_flag insists on one */
+	writer.about = (struct backend_about){
+		writer.name, config_backend_type(service_config(service), writer.name)};
 	(void)snprintf(writer.by, sizeof(writer.by), "%s:%d", host, (int)getpid());
 	(void)snprintf(writer.source, sizeof(writer.source), "/writer/%s/%s", writer.name, host);
 	config->bus.client_id = writer.name;
@@ -251,7 +262,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	writer.changes = xcalloc((size_t)config->batch_zones, sizeof(*writer.changes));
 	writer.views = xcalloc((size_t)config->batch_zones, sizeof(*writer.views));
 	if (delays_parse(config->retry_delays, &writer.delays, &why) != OK ||
-	    create(base, writer.name, &writer.backend, &why) != OK) {
+	    create(base, &writer.about, &writer.backend, &why) != OK) {
 		service_stop(service, &why);
 	} else {
 		run(&writer);

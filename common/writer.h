@@ -48,8 +48,8 @@ struct writer_config {
  * the backend from the loaded config (PERMFAIL: the stanza is wrong). Returns the exit code. */
 int writer_main(const struct service_about *about, void *base, int argc, char **argv,
 		const struct backend_ops *ops,
-		enum outcome (*create)(void *base, const char *stanza, void **backend,
-				       struct reason *why));
+		enum outcome (*create)(void *base, const struct backend_about *about,
+				       void **backend, struct reason *why));
 
 extern const struct metric_table writer_metrics;
 

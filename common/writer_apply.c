@@ -59,20 +59,36 @@ static void rewind_if_behind(struct writer *writer)
 	}
 }
 
-static bool backend_is_there(struct writer *writer)
+bool writer_look(struct writer *writer, int64_t ms)
 {
 	struct reason why;
 
-	if (writer->probe_pause_ms == 0) {
+	if (clock_ms() - writer->looked_at_ms < ms) {
 		return true;
-	}
-	if (clock_ms() < writer->probe_at_ms) {
-		return false;
 	}
 	if (writer->ops->open(writer->backend, &why) != OK) {
 		writer_backend_away(writer, &why);
 		return false;
 	}
+	writer->looked_at_ms = clock_ms();
+	return true;
+}
+
+/* I4: a backend that was wiped or restored while nothing was to do is refilled as well. */
+static bool backend_is_there(struct writer *writer)
+{
+	bool away = writer->probe_pause_ms != 0;
+
+	if (!away && clock_ms() - writer->looked_at_ms < LOOK_EVERY_MS) {
+		return true;
+	}
+	if (away && clock_ms() < writer->probe_at_ms) {
+		return false;
+	}
+	if (!writer_look(writer, 0)) {
+		return false;
+	}
+	rewind_if_behind(writer);
 	return true;
 }
 
@@ -87,43 +103,73 @@ void writer_backend_back(struct writer *writer)
 	writer_say_backend(writer, STATUS_BACK, NULL);
 }
 
+static void put_aside(struct writer *writer, struct window_item *item, const struct change *change)
+{
+	writer->burst.failures++;
+	metric_add(&writer_rows[REFUSED], 1);
+	if (item->attempt++ == 0) {
+		item->first_failed_at_ms = clock_wall_ms();
+	}
+	if (!window_put_aside(writer->window, item,
+			      clock_ms() + delays_after(&writer->delays, item->attempt))) {
+		return; /* a newer value is here: that one speaks for the zone */
+	}
+	log_warn("zone put aside", F("zone", item_value(item)->zone.text),
+		 F("attempt", item->attempt), F("why", change->why.text));
+	writer_say_zone(writer, item, STATUS_RETRYING, change, NULL);
+}
+
+static void is_served(struct writer *writer, struct window_item *item, const struct change *change)
+{
+	const struct zone_event *value = item_value(item);
+	bool applied = change->result == CHANGE_APPLIED;
+
+	metric_add(&writer_rows[applied ? APPLIED : VERIFIED], 1);
+	if (applied) {
+		metric_observe_us(&writer_rows[SERVED_SECONDS],
+				  (clock_wall_ms() - value->received_at_ms) * 1000);
+	}
+	writer_say_zone(writer, item, applied ? STATUS_APPLIED : STATUS_VERIFIED, change, item);
+	window_confirming(writer->window, item);
+}
+
 /* What came of one zone. */
 static void settle(struct writer *writer, struct window_item *item, const struct change *change)
 {
-	const struct zone_event *value = item_value(item);
-	enum status_state state = STATUS_APPLIED;
-
 	writer->burst.zones++;
 	if (change->outcome != OK) {
-		writer->burst.failures++;
-		metric_add(&writer_rows[REFUSED], 1);
-		if (item->attempt++ == 0) {
-			item->first_failed_at_ms = clock_wall_ms();
-		}
-		window_put_aside(writer->window, item,
-				 clock_ms() + delays_after(&writer->delays, item->attempt));
-		log_warn("zone put aside", F("zone", value->zone.text), F("attempt", item->attempt),
-			 F("why", change->why.text));
-		writer_say_zone(writer, item, STATUS_RETRYING, change, NULL);
-		return;
-	}
-	switch (change->result) {
-	case CHANGE_OLDER:
+		put_aside(writer, item, change);
+	} else if (change->result == CHANGE_OLDER) {
 		metric_add(&writer_rows[OLDER], 1);
 		window_finish(writer->window, item);
-		return;
-	case CHANGE_VERIFIED:
-		metric_add(&writer_rows[VERIFIED], 1);
-		state = STATUS_VERIFIED;
-		break;
-	case CHANGE_APPLIED:
-		metric_add(&writer_rows[APPLIED], 1);
-		metric_observe_us(&writer_rows[SERVED_SECONDS],
-				  (clock_wall_ms() - value->received_at_ms) * 1000);
-		break;
+	} else if (change->pending) {
+		item->applied = change->result == CHANGE_APPLIED;
+		item->took_us = change->took_us;
+		window_settling(writer->window, item);
+	} else {
+		is_served(writer, item, change);
 	}
-	writer_say_zone(writer, item, state, change, item);
-	window_confirming(writer->window, item);
+}
+
+void writer_settle(struct writer *writer)
+{
+	struct settlement settlement;
+
+	while (writer->ops->settled != NULL && writer->ops->settled(writer->backend, &settlement)) {
+		struct window_item *item = settlement.ticket;
+		struct change change = {.outcome = settlement.outcome,
+					.result = item->applied ? CHANGE_APPLIED : CHANGE_VERIFIED,
+					.why = settlement.why,
+					.took_us = item->took_us};
+
+		if (item->state == ITEM_DROPPED) {
+			window_finish(writer->window, item);
+		} else if (settlement.outcome != OK) {
+			put_aside(writer, item, &change);
+		} else {
+			is_served(writer, item, &change);
+		}
+	}
 }
 
 static void apply_batch(struct writer *writer)
@@ -143,7 +189,8 @@ static void apply_batch(struct writer *writer)
 	for (size_t i = 0; i < count; i++) {
 		struct window_item *item = writer->batch[i];
 
-		writer->changes[i] = (struct change){.value = item_value(item), .took_us = -1};
+		writer->changes[i] =
+			(struct change){.value = item_value(item), .ticket = item, .took_us = -1};
 		if (item->topic == WINDOW_HEALS) {
 			struct backend_view *view = &writer->views[i];
 
@@ -176,14 +223,8 @@ static void apply_batch(struct writer *writer)
 
 void writer_apply(struct writer *writer)
 {
-	if (window_waiting(writer->window) == 0 && writer->probe_pause_ms == 0) {
-		return;
-	}
 	if (!backend_is_there(writer)) {
 		return;
-	}
-	if (writer->probe_pause_ms != 0) {
-		rewind_if_behind(writer);
 	}
 	if (window_waiting(writer->window) != 0) {
 		apply_batch(writer);

@@ -19,6 +19,7 @@ enum {
 	IDLE_POLL_MS = 100,
 	PROBE_FIRST_MS = 500, /* DESIGN.md section 5: a backend that is away */
 	PROBE_LAST_MS = 3000,
+	LOOK_EVERY_MS = 3000, /* at a backend that seems to be there */
 };
 
 enum {
@@ -32,6 +33,7 @@ enum {
 	ASIDE,
 	APPLY_SECONDS,
 	SERVED_SECONDS,
+	SETTLING,
 	WRITER_METRICS
 };
 extern struct metric writer_rows[WRITER_METRICS];
@@ -50,6 +52,7 @@ struct writer {
 	const struct backend_ops *ops;
 	void *backend;
 	const char *name; /* of the stanza: the backend's name everywhere */
+	struct backend_about about;
 	char by[96];      /* host:pid */
 	char source[160]; /* of events */
 	struct delays delays;
@@ -62,6 +65,7 @@ struct writer {
 	struct burst burst;
 	int64_t probe_pause_ms; /* 0: the backend is there */
 	int64_t probe_at_ms;
+	int64_t looked_at_ms; /* when open() last said that all is well */
 	int64_t next_due_ms;
 	int64_t stored_at_ms;
 	int64_t joined_at_ms;
@@ -82,8 +86,13 @@ void writer_read(struct writer *writer);
 /* --- writer_apply.c
  * ------------------------------------------------------------------------------- */
 
-/* Applies one batch if the backend is there; probes it when it is away. */
+/* Applies one batch if the backend is there; probes it when it is away, looks at it now and then
+ * when it seems to be there. */
 void writer_apply(struct writer *writer);
+/* What became of changes that the backend left pending. */
+void writer_settle(struct writer *writer);
+/* Opens the backend unless that was done within the last `ms`. False: it is away. */
+bool writer_look(struct writer *writer, int64_t ms);
 /* The whole backend failed: a probe is due later. */
 void writer_backend_away(struct writer *writer, const struct reason *why);
 void writer_backend_back(struct writer *writer);

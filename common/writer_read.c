@@ -8,7 +8,10 @@
 
 /* No batch waits longer than this for reading. Long enough to see what a backlog hides: a `now`
  * push can only overtake when it was read. */
-enum { READ_SLICE_MS = 100 };
+enum {
+	READ_SLICE_MS = 100,
+	FRESH_MS = 50, /* one rebalance gives us many partitions */
+};
 
 const char *const writer_topics[WINDOW_TOPICS] = {TOPIC_ZONES, TOPIC_HEALS};
 
@@ -24,7 +27,11 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 
 	/* I4: a wiped or restored backend says so by its position and is refilled unasked. */
 	if (writer_topic(topic) == WINDOW_ZONES) {
-		int64_t position = writer->ops->position(writer->backend, partition);
+		int64_t position;
+
+		/* Another member may have brought it further than we know. */
+		(void)writer_look(writer, FRESH_MS);
+		position = writer->ops->position(writer->backend, partition);
 
 		if (position < start) {
 			log_info("backend is behind the group, reading again",
@@ -150,7 +157,8 @@ static int poll_timeout(const struct writer *writer)
 	if (writer->next_due_ms >= 0 && writer->next_due_ms - now_ms < timeout) {
 		timeout = writer->next_due_ms - now_ms;
 	}
-	if (bus_in_flight(writer->producer) != 0 && timeout > 2) {
+	if ((bus_in_flight(writer->producer) != 0 || window_settling_count(writer->window) != 0) &&
+	    timeout > 2) {
 		timeout = 2; /* a confirmation is on its way */
 	}
 	return timeout < 0 ? 0 : (int)timeout;

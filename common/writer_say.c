@@ -178,7 +178,7 @@ void writer_join_registry(struct writer *writer)
 	struct confirmation *confirmation = xcalloc(1, sizeof(*confirmation));
 	int64_t now_ms = clock_wall_ms();
 	struct backend_event event = {
-		.backend = writer->name, .type = writer->ops->type, .joined_at_ms = now_ms};
+		.backend = writer->name, .type = writer->about.type, .joined_at_ms = now_ms};
 
 	*confirmation = (struct confirmation){writer, NULL};
 	backend_event_key(&event, &key);

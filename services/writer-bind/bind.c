@@ -313,7 +313,6 @@ static enum outcome bind_store_positions(void *backend, const int32_t *partition
 }
 
 const struct backend_ops bind_ops = {
-	.type = "bind",
 	.open = bind_open,
 	.position = bind_position,
 	.apply = bind_apply,

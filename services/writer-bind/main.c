@@ -30,14 +30,15 @@ static const struct config_key keys[] = {
 
 static bool is_ours(const char *type)
 {
-	return strcmp(type, bind_ops.type) == 0;
+	return strcmp(type, "bind") == 0;
 }
 
-static enum outcome create(void *base, const char *stanza, void **backend, struct reason *why)
+static enum outcome create(void *base, const struct backend_about *about, void **backend,
+			   struct reason *why)
 {
 	const struct settings *settings = base;
 
-	(void)stanza; /* one process, one stanza: its keys are in `settings` */
+	(void)about; /* one process, one stanza: its keys are in `settings` */
 	return bind_create(&settings->bind, backend, why);
 }
 

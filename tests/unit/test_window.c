@@ -142,7 +142,7 @@ static void a_zone_put_aside_holds_its_offset_but_not_its_partition(void **state
 	add(P0, 0, "bad.example", 1, false);
 	add(P0, 1, "good.example", 2, false);
 	item = take_one();
-	window_put_aside(window, item, 1000);
+	assert_true(window_put_aside(window, item, 1000));
 
 	assert_takes("good.example", 2);
 	assert_int_equal(next_offset(P0), 0);
@@ -157,7 +157,7 @@ static void a_newer_version_replaces_what_was_put_aside(void **state)
 {
 	(void)state;
 	add(P0, 0, "a.example", 1, false);
-	window_put_aside(window, take_one(), 1000);
+	assert_true(window_put_aside(window, take_one(), 1000));
 	add(P0, 1, "a.example", 2, false);
 
 	assert_int_equal(window_aside(window), 0);
@@ -169,7 +169,7 @@ static void an_older_version_never_replaces_what_was_put_aside(void **state)
 {
 	(void)state;
 	add(P0, 0, "a.example", 2, false);
-	window_put_aside(window, take_one(), 1000);
+	assert_true(window_put_aside(window, take_one(), 1000));
 	add(P0, 1, "a.example", 1, false);
 
 	assert_int_equal(window_aside(window), 1);
@@ -210,6 +210,79 @@ static void a_confirmation_may_come_after_the_partition_went(void **state)
 	assert_int_equal(window_unfinished(window), 0);
 }
 
+static void offset_waits_until_what_is_stored_is_served(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "a.example", 5, false);
+	item = take_one();
+	window_settling(window, item);
+	assert_int_equal(next_offset(P0), 0);
+	assert_int_equal(window_settling_count(window), 1);
+	assert_int_equal(window_bytes(window), 100); /* it may have to be tried again */
+
+	window_confirming(window, item);
+	assert_int_equal(next_offset(P0), 0);
+	assert_int_equal(window_bytes(window), 0);
+	window_finish(window, item);
+	assert_int_equal(next_offset(P0), 1);
+	assert_int_equal(window_settling_count(window), 0);
+}
+
+static void a_zone_goes_on_while_an_older_value_of_it_settles(void **state)
+{
+	struct window_item *older;
+
+	(void)state;
+	add(P0, 0, "a.example", 5, false);
+	older = take_one();
+	window_settling(window, older);
+	add(P0, 1, "a.example", 6, false);
+	assert_takes("a.example", 6);
+	assert_int_equal(next_offset(P0), 0);
+	window_finish(window, older);
+	assert_int_equal(next_offset(P0), 2);
+}
+
+static void what_did_not_settle_is_tried_again_unless_something_newer_is_here(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "a.example", 5, false);
+	item = take_one();
+	window_settling(window, item);
+	assert_true(window_put_aside(window, item, 1000));
+	assert_int_equal(window_wake(window, 1000), -1);
+	assert_ptr_equal(take_one(), item);
+
+	window_settling(window, item);
+	add(P0, 1, "a.example", 6, false);
+	assert_false(window_put_aside(window, item, 2000)); /* and it is freed */
+	assert_int_equal(window_aside(window), 0);
+	assert_int_equal(next_offset(P0), 1);
+	assert_takes("a.example", 6);
+}
+
+static void a_settlement_may_come_after_the_partition_went(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 0, "a.example", 5, false);
+	add(P0, 1, "b.example", 6, false);
+	item = take_one();
+	window_settling(window, item);
+	window_settling(window, take_one());
+	window_drop(window, WINDOW_ZONES, P0);
+	assert_int_equal(item->state, ITEM_DROPPED);
+	assert_int_equal(window_bytes(window), 0);
+	assert_int_equal(window_settling_count(window), 0);
+	window_finish(window, item);
+	/* the other one's never comes: the window frees it */
+}
+
 static void what_was_put_back_comes_first_again(void **state)
 {
 	struct window_item *items[2];
@@ -238,7 +311,7 @@ static void ceilings_bound_what_waits_and_not_what_is_aside(void **state)
 	}
 	assert_true(window_full(window));
 	for (int i = 0; i < 4; i++) {
-		window_put_aside(window, take_one(), 1000);
+		assert_true(window_put_aside(window, take_one(), 1000));
 	}
 	assert_false(window_full(window));
 	assert_true(window_has_room(window));
@@ -363,6 +436,10 @@ int main(void)
 		WINDOW_TEST(an_older_version_never_replaces_what_was_put_aside),
 		WINDOW_TEST(offset_waits_for_the_confirmation),
 		WINDOW_TEST(a_confirmation_may_come_after_the_partition_went),
+		WINDOW_TEST(offset_waits_until_what_is_stored_is_served),
+		WINDOW_TEST(a_zone_goes_on_while_an_older_value_of_it_settles),
+		WINDOW_TEST(what_did_not_settle_is_tried_again_unless_something_newer_is_here),
+		WINDOW_TEST(a_settlement_may_come_after_the_partition_went),
 		WINDOW_TEST(what_was_put_back_comes_first_again),
 		WINDOW_TEST(ceilings_bound_what_waits_and_not_what_is_aside),
 		WINDOW_TEST(late_records_of_a_lost_partition_are_ignored),
