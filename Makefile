@@ -17,7 +17,7 @@ WERROR ?= -Werror
 PREFIX ?= /usr/local
 B := build/$(MODE)
 
-SERVICES := ingest writer-bind
+SERVICES := ingest writer-bind writer-mysql
 PROGRAMS := $(SERVICES) dadns
 
 CSTD := -std=gnu17
@@ -38,7 +38,7 @@ CFLAGS ?=
 ALL_CFLAGS := $(CSTD) $(WARN) $(OPT_$(MODE)) -fPIE -pthread -MMD -MP $(CFLAGS)
 LDFLAGS ?=
 ALL_LDFLAGS := $(OPT_$(MODE)) -pie -pthread $(LINK_$(MODE)) $(LDFLAGS)
-LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lm
+LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lmariadb -lcurl -lm
 
 COMMON := $(wildcard common/*.c)
 COMMON_O := $(COMMON:%.c=$(B)/%.o)

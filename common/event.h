@@ -258,7 +258,7 @@ void status_event_finish(struct status_event *event);
 /* In the registry: written by the backend's writer when it joins, by `dadns backend retire`. */
 struct backend_event {
 	const char *backend;
-	const char *type; /* "bind", "coredns_mysql", "powerdns" */
+	const char *type; /* "bind", "coredns_mysql", "powerdns_mysql" */
 	bool retired;
 	int64_t joined_at_ms;
 	int64_t retired_at_ms; /* 0: not retired */

@@ -14,6 +14,7 @@ sources() { git ls-files --cached --others --exclude-standard -- "$@" | grep -E 
 layers='
 ground outcome buf clock log config metrics mark delays address
 values name zone digest event
+tables layout
 ports bus topics redis retry http mysql dnsq fetch
 life service window writer backend legacy_keys
 '
@@ -54,7 +55,7 @@ out=$(
 	foreign 'microhttpd' 'common/http[a-z_]*\.c'
 	foreign 'ldns/' 'common/(zone[a-z_]*)\.c|common/zone_[a-z]*\.h'
 	foreign 'jansson' 'common/event[a-z_]*\.c|common/event_(json|read)\.h'
-	foreign 'mysql' 'common/mysql\.c'
+	foreign 'mariadb/' 'common/mysql[a-z_]*\.c|common/mysql_parts\.h'
 	foreign 'yaml' 'common/config[a-z_]*\.c'
 	foreign 'openssl/' 'common/digest\.c'
 	foreign 'curl/' 'common/fetch\.c'

@@ -7,7 +7,7 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-PROGRAMS=(ingest writer-bind)
+PROGRAMS=(ingest writer-bind writer-mysql)
 check='' bindir=''
 for word in "$@"; do
 	case $word in
