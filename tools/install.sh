@@ -3,19 +3,21 @@
 #
 # Installs from Debian what is missing, and nothing else: tools/install.sh [build|run|test]
 #   build  what compiling takes
-#   run    what the stack of tools/stack.sh takes: Kafka's Java, Redis, named, the tools around them
+#   run    what the stack of tools/stack.sh takes: Kafka's Java, Redis, named, MariaDB, PowerDNS, tools around them
 #   test   both, and the checkers (the default)
 # Nothing missing: silent. Installing starts no daemon: for this one apt run a policy denies it.
 set -euo pipefail
 
 # "a|b": the first one that this Debian offers (12 | 13).
 BUILD="build-essential pkg-config librdkafka-dev libmicrohttpd-dev libldns-dev libhiredis-dev
-	libjansson-dev libcmocka-dev libyaml-dev libssl-dev"
+	libjansson-dev libcmocka-dev libyaml-dev libssl-dev libmariadb-dev libcurl4-openssl-dev"
 RUN="bind9 bind9-utils bind9-dnsutils redis-server kcat jq curl netcat-openbsd ldnsutils
+	mariadb-server-core mariadb-client pdns-server pdns-backend-mysql
 	openjdk-17-jre-headless|openjdk-21-jre-headless maven
-	python3 python3-dnspython python3-jsonschema procps"
+	python3 python3-dnspython python3-jsonschema python3-pymysql procps"
 TEST="clang-14|clang clang-tidy-14|clang-tidy clang-format-14|clang-format
-	libclang-rt-14-dev|libclang-rt-dev valgrind"
+	libclang-rt-14-dev|libclang-rt-dev valgrind
+	nodejs npm python3-venv python3-pip python3-yaml"
 
 POLICY=/usr/sbin/policy-rc.d
 SAVED=$POLICY.before-dadns
@@ -23,14 +25,16 @@ MARK="made by the DaDNS installer for one apt run"
 
 say() { printf 'install: %s\n' "$*" >&2; }
 
-# Prints those of the wanted packages that are not installed, alternatives still unresolved.
+# Prints those of the wanted packages that are not installed, alternatives still unresolved. What an installed one
+# provides is there (a nodejs that is not Debian's brings npm along and cannot stand Debian's).
 missing() {
 	local have want name
 	# shellcheck disable=SC2048,SC2086
-	have=" $(dpkg-query -W -f='${Package}/${db:Status-Status} ' ${*//|/ } 2>/dev/null || true) "
+	have=$(dpkg-query -W -f='${db:Status-Status}, ${Package}, ${Provides},\n' ${*//|/ } 2>/dev/null |
+		sed -n 's/^installed//p') || true
 	for want in "$@"; do
 		for name in ${want//|/ }; do
-			[[ $have == *" $name/installed "* ]] && continue 2
+			[[ $have == *", $name"[\ ,]* ]] && continue 2
 		done
 		echo "$want"
 	done
@@ -100,9 +104,9 @@ install_as_root() {
 	put_policy_back
 	say "done in $((SECONDS - began)) s"
 
-	if [ -d /run/systemd/system ] && [[ " ${names[*]} " == *" bind9 "* || " ${names[*]} " == *" redis-server "* ]]; then
-		say "nothing was started, but Debian enables bind9 and redis-server for the next boot;" \
-			"'systemctl disable named redis-server' if this machine is not to run them"
+	if [ -d /run/systemd/system ] && [[ " ${names[*]} " =~ \ (bind9|redis-server|pdns-server)\  ]]; then
+		say "nothing was started, but Debian enables bind9, redis-server and pdns-server for the next boot;" \
+			"'systemctl disable named redis-server pdns' if this machine is not to run them"
 	fi
 }
 

@@ -11,18 +11,24 @@
 #   keys     prints its lines of endpoints.env
 set -uo pipefail
 export LC_ALL=C
+PATH=$PATH:/usr/sbin # named, mariadbd, pdns_server
 
-#	name        kind    ports, the first is the one that status shows
+#	name       kind         ports, the first is the one that status shows
 MEMBERS=(
-	"kafka      kafka   broker controller"
-	"redis      redis   redis"
-	"ns1        named   dns rndc"
-	"ns2        named   dns rndc"
-	"ingest     ingest  http admin"
-	"writer-ns1 writer  admin"
-	"writer-ns2 writer  admin"
+	"kafka      kafka        broker controller"
+	"redis      redis        redis"
+	"ns1        named        dns rndc"
+	"ns2        named        dns rndc"
+	"mariadb    mariadb      mysql"
+	"dc2        pdns         dns api"
+	"ingest     ingest       http admin"
+	"writer-ns1 writer-bind  admin"
+	"writer-ns2 writer-bind  admin"
+	"writer-dc1 writer-mysql admin"
+	"writer-dc2 writer-mysql admin"
 )
-OURS="ingest writer" # kinds that need the servers and the topics first
+OURS="ingest writer-bind writer-mysql" # programs of BIN; they need the servers and the topics first
+DATABASES=("dc1 mariadb" "dc2 mariadb") # name, server
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT" || exit 1
@@ -40,17 +46,21 @@ usage() {
 		usage: tools/stack.sh COMMAND
 		  up [MEMBER…]      start what does not run yet, wait until it answers
 		  down [MEMBER…]    stop it, in reverse order
-		  start|stop NAME   one member (also ingest-2, ingest-3, …: more replicas of ingest)
+		  start|stop NAME   one member; start also one that is not in the list below: a replica (ingest-2,
+		                    writer-dc1-2, …), another server (mariadb-2), the writer of a stanza that you
+		                    added to dadns.yml (writer-NAME)
 		  kill NAME         SIGKILL, now
 		  pause|cont NAME   SIGSTOP, SIGCONT
 		  status            what runs, since when, where
 		  env               addresses, ports, users, password, files
 		  logs NAME [-f]    the end of its log
+		  database NAME [SERVER]  makes it in a running mariadb, empty, with an account of its own; what was
+		                    there is gone. Prints its stanza for dadns.yml
 		  wipe              down, and remove the folder
-		Members: kafka redis ns1 ns2 ingest writer-ns1 writer-ns2
+		Members: kafka redis ns1 ns2 mariadb dc2 ingest writer-ns1 writer-ns2 writer-dc1 writer-dc2
 		Settings by environment:
 		  STACK_DIR=build/run  the folder; two folders are two stacks
-		  BIN=build/release    where ingest, writer-bind and dadns are
+		  BIN=build/release    where ingest, writer-bind, writer-mysql and dadns are
 		  STACK_ENV="A=1 B=2"  more environment for what is started now
 		  STACK_ARGS="--a=1"   more arguments for what is started now
 		  STACK_NOWAIT=1       start does not wait until it is ready
@@ -88,31 +98,37 @@ key_of() {
 }
 
 # ---- members and ports ---------------------------------------------------------------------------
+# The file `ports`: the first port, then the lines of MEMBERS, then those of members that were started besides. A
+# member's ports are a matter of its place.
 
-declare -A KIND=() PORT=()
-NAMES=()
+declare -A KIND=() ROLES=() PORT=()
+NAMES=() TABLE=() # all; those of MEMBERS
 
-# Fills the tables from MEMBERS and the first port.
-number_ports() {
-	local line name kind role roles next=$1
+load_ports() {
+	local lines=() line name kind role roles next
 
-	NAMES=() PORT=()
-	for line in "${MEMBERS[@]}"; do
+	[ -r "$STACK_DIR/ports" ] && mapfile -t lines <"$STACK_DIR/ports"
+	PORT_BASE=${lines[0]:-}
+	[ ${#lines[@]} -gt 1 ] || lines=('' "${MEMBERS[@]}")
+	next=${PORT_BASE:-0}
+	NAMES=() KIND=() ROLES=() PORT=()
+	for line in "${lines[@]:1}"; do
 		read -r name kind roles <<<"$line"
 		NAMES+=("$name")
 		KIND[$name]=$kind
+		ROLES[$name]=$roles
 		for role in $roles; do
 			PORT[$name.${role}]=$next
 			PORT[$name]=${PORT[$name]:-$next}
 			next=$((next + 1))
 		done
 	done
-	for ((role = 2; role <= 16; role++)); do
-		KIND[ingest-$role]=ingest
-		PORT[ingest-$role]=$(($1 + 60 + 2 * role))
-		PORT[ingest-$role.http]=$(($1 + 60 + 2 * role))
-		PORT[ingest-$role.admin]=$(($1 + 61 + 2 * role))
-	done
+	TABLE=("${NAMES[@]:0:${#MEMBERS[@]}}")
+	PORTS_LEFT=$((${PORT_BASE:-0} + 100 - next))
+}
+
+table_is_current() {
+	[ "$(sed -n "2,$((${#MEMBERS[@]} + 1))p" "$STACK_DIR/ports")" = "$(printf '%s\n' "${MEMBERS[@]}")" ]
 }
 
 # A block of 100 below the kernel's own range, the same for the same folder as long as it is free.
@@ -141,15 +157,40 @@ pick_base() {
 	END
 }
 
-load_ports() {
-	PORT_BASE=
-	[ -r "$STACK_DIR/ports" ] && read -r PORT_BASE <"$STACK_DIR/ports"
-	number_ports "${PORT_BASE:-0}"
+# Sets LINE for a member that the table does not have: one more of a kind that bears it, or the writer of a stanza.
+more_of() {
+	local one=${1%-*}
+
+	LINE=
+	if [[ $1 =~ -([2-9]|[1-9][0-9])$ && ${KIND[$one]:-} =~ ^(ingest|mariadb|writer-.*)$ ]]; then
+		LINE="$1 ${KIND[$one]} ${ROLES[$one]}"
+	elif [[ $1 == writer-?* ]] && stanza_type "${1#writer-}"; then
+		[ "$TYPE" = bind ] && LINE="$1 writer-bind admin" || LINE="$1 writer-mysql admin"
+	fi
+	[ -n "$LINE" ]
 }
 
-known() { [ -n "${KIND[$1]:-}" ] || die "there is no member '$1'"; }
+known() { [ -n "${KIND[$1]:-}" ] || more_of "$1" || die "there is no member '$1'"; }
 
-is_ours() { [[ " $OURS " == *" ${KIND[$1]} "* ]]; }
+# Gives $1 its place in the file; two starts at once must not give the same.
+adopt() {
+	local file roles
+
+	[ -z "${KIND[$1]:-}" ] || return 0
+	exec {file}>>"$STACK_DIR/ports"
+	flock "$file"
+	load_ports
+	if [ -z "${KIND[$1]:-}" ]; then
+		more_of "$1" || die "there is no member '$1'"
+		read -r _ _ roles <<<"$LINE"
+		[ "$(wc -w <<<"$roles")" -le "$PORTS_LEFT" ] || die "no port is left for $1"
+		say "$LINE" >&"$file"
+		load_ports
+	fi
+	exec {file}>&-
+}
+
+is_ours() { [[ " $OURS " == *" ${KIND[$1]:-} "* ]]; }
 
 # ---- processes -----------------------------------------------------------------------------------
 
@@ -215,11 +256,14 @@ wait_gone() {
 	done
 }
 
-prepare() { "kind_${KIND[$1]}" prepare "$1" || die "$1 could not be prepared"; }
+# kind VERB NAME
+kind() { "kind_${KIND[$2]%-*}" "$1" "$2"; }
+
+prepare() { kind prepare "$1" || die "$1 could not be prepared"; }
 
 begin() {
 	local name=$1
-	"kind_${KIND[$name]}" command "$name"
+	kind command "$name"
 	launch "$name" || die "$name could not be started"
 }
 
@@ -240,9 +284,9 @@ await() {
 				exit_code "$name"
 				give_up "$name" "ended before it was ready, exit code $CODE"
 			fi
-			if "kind_${KIND[$name]}" ready "$name" 2>/dev/null; then
+			if kind ready "$name" 2>/dev/null; then
 				took_since "$began"
-				printf '  %-11s ready after %5s s   127.0.0.1:%s\n' "$name" "$TOOK" "${PORT[$name]}"
+				printf '  %-12s ready after %5s s   127.0.0.1:%s\n' "$name" "$TOOK" "${PORT[$name]}"
 			else
 				left+=("$name")
 			fi
@@ -370,7 +414,7 @@ kind_named() {
 	prepare)
 		mkdir -p "$dir/zones" "$STACK_DIR/bin"
 		# A copy: Debian's AppArmor profile ties the original, by its path, to the system's folders.
-		named=$(PATH=$PATH:/usr/sbin command -v named) || die "there is no named; tools/install.sh run brings it"
+		named=$(command -v named) || die "there is no named; tools/install.sh run brings it"
 		[ "$STACK_DIR/bin/named" -nt "$named" ] || {
 			cp "$named" "$STACK_DIR/bin/.named.$$" && mv -f "$STACK_DIR/bin/.named.$$" "$STACK_DIR/bin/named"
 		}
@@ -420,6 +464,130 @@ kind_named() {
 	esac
 }
 
+# admin.cnf makes every client root: mariadb --defaults-file=$MARIADB_ADMIN.
+kind_mariadb() {
+	local dir=$STACK_DIR/$2 port=${PORT[$2.mysql]}
+	case $1 in
+	prepare)
+		mkdir -p "$dir/tmp"
+		path_fits "$dir/mysql.sock"
+		# character set as Debian's package sets it, durable commits as they are by default, small
+		[ -e "$dir/my.cnf" ] || cat >"$dir/my.cnf" <<-END
+			[mariadbd]
+			$([ "$EUID" != 0 ] || echo user=root)
+			datadir=$dir/data
+			tmpdir=$dir/tmp
+			socket=$dir/mysql.sock
+			bind-address=127.0.0.1
+			port=$port
+			skip-name-resolve
+			character-set-server=utf8mb4
+			collation-server=utf8mb4_general_ci
+			innodb_buffer_pool_size=128M
+		END
+		secret "$2-root-password"
+		[ -e "$dir/admin.cnf" ] || (
+			umask 077
+			cat >"$dir/admin.cnf" <<-END
+				[client]
+				socket=$dir/mysql.sock
+				user=root
+				password=$(<"$STACK_DIR/secrets/$2-root-password")
+			END
+		)
+		[ -e "$dir/data" ] || (
+			umask 077
+			exec >"$dir/first.sql"
+			say 'FLUSH PRIVILEGES;'
+			say "CREATE OR REPLACE USER root@localhost IDENTIFIED BY '$(<"$STACK_DIR/secrets/$2-root-password")';"
+			say 'GRANT ALL ON *.* TO root@localhost WITH GRANT OPTION;'
+			each_database "$2" database_sql
+		)
+		;;
+	command)
+		# shellcheck disable=SC2016
+		CMD=(bash -c '
+			cd "$1" || exit
+			if [ ! -e data ]; then
+				rm -rf data.new
+				# --rpm: or it gives the PAM tool of an installed server to another owner
+				mariadb-install-db --defaults-file="$1/my.cnf" --rpm --datadir="$1/data.new" \
+					--skip-test-db --extra-file="$1/first.sql" || exit
+				rm -f first.sql
+				mv data.new data || exit
+			fi
+			exec mariadbd --defaults-file="$1/my.cnf" "${@:2}"' mariadb "$dir")
+		;;
+	ready) [ -S "$dir/mysql.sock" ] && mariadb --defaults-file="$dir/admin.cnf" <<<'DO 1' ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_PORT=$port"
+		say "${KEY}_SOCKET=$dir/mysql.sock"
+		say "${KEY}_ADMIN=$dir/admin.cnf"
+		each_database "$2" database_key
+		;;
+	esac
+}
+
+kind_pdns() {
+	local dir=$STACK_DIR/$2 dns=${PORT[$2.dns]} api=${PORT[$2.api]} mysql=${PORT[mariadb.mysql]}
+	case $1 in
+	prepare)
+		mkdir -p "$dir"
+		path_fits "$dir/pdns.controlsocket"
+		secret "$2-api-key"
+		secret "$2-reader-password"
+		# no word about caches: the defaults are what operators have
+		[ -e "$dir/pdns.conf" ] || (
+			umask 077
+			cat >"$dir/pdns.conf" <<-END
+				launch=gmysql
+				gmysql-host=127.0.0.1
+				gmysql-port=$mysql
+				gmysql-user=$2_reader
+				gmysql-password=$(<"$STACK_DIR/secrets/$2-reader-password")
+				gmysql-dbname=$2
+				gmysql-group=none
+				local-address=127.0.0.1
+				local-port=$dns
+				dname-processing=yes
+				disable-axfr=no
+				allow-axfr-ips=127.0.0.1
+				webserver=yes
+				webserver-address=127.0.0.1
+				webserver-port=$api
+				webserver-allow-from=127.0.0.1
+				api=yes
+				api-key=$(<"$STACK_DIR/secrets/$2-api-key")
+				socket-dir=$dir
+				daemon=no
+				guardian=no
+				write-pid=no
+				disable-syslog=yes
+				log-timestamp=yes
+				security-poll-suffix=
+			END
+		)
+		;;
+	command)
+		# It ends when its database is not there at the start.
+		# shellcheck disable=SC2016
+		CMD=(bash -c '
+			until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+				sleep 0.05
+			done
+			exec pdns_server --config-dir="$2" "${@:3}"' pdns "$mysql" "$dir")
+		;;
+	ready) dns_answers "$dns" && tcp_open "$api" ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_DNS=127.0.0.1:$dns"
+		say "${KEY}_API=http://127.0.0.1:$api"
+		say "${KEY}_API_KEY=$(<"$STACK_DIR/secrets/$2-api-key")"
+		;;
+	esac
+}
+
 kind_ingest() {
 	local http=${PORT[$2.http]} admin=${PORT[$2.admin]}
 	case $1 in
@@ -437,11 +605,13 @@ kind_ingest() {
 }
 
 kind_writer() {
-	local admin=${PORT[$2.admin]}
+	local admin=${PORT[$2.admin]} backend=${2#writer-}
+	# writer-dc1-2 is one more for dc1
+	[[ $2 =~ -[0-9]+$ && -n ${KIND[${2%-*}]:-} ]] && backend=${backend%-*}
 	case $1 in
 	prepare) write_config ;;
 	command)
-		CMD=("$BIN/writer-bind" --config "$STACK_DIR/dadns.yml" --backend "${2#writer-}" "--admin.listen=127.0.0.1:$admin")
+		CMD=("$BIN/${KIND[$2]}" --config "$STACK_DIR/dadns.yml" --backend "$backend" "--admin.listen=127.0.0.1:$admin")
 		;;
 	ready) http_ok "$admin" /readyz ;;
 	keys)
@@ -451,11 +621,105 @@ kind_writer() {
 	esac
 }
 
+# ---- databases -------------------------------------------------------------------------------------
+
+path_fits() { [ ${#1} -lt 108 ] || die "a socket's path has at most 107 characters, this is too long: $1"; }
+
+# Writes a random secrets/$1, unless it is there.
+secret() {
+	local random
+	[ -e "$STACK_DIR/secrets/$1" ] && return
+	mkdir -p "$STACK_DIR/secrets"
+	read -r random </proc/sys/kernel/random/uuid
+	(umask 077 && say "${random//-/}" >"$STACK_DIR/secrets/$1")
+}
+
+# each_database SERVER COMMAND: COMMAND NAME SERVER for those that live in it.
+each_database() {
+	local name server
+	while read -r name server; do
+		[ "$server" != "$1" ] || "$2" "$name" "$server" </dev/null
+	done < <(
+		printf '%s\n' "${DATABASES[@]}"
+		cat "$STACK_DIR/databases" 2>/dev/null
+	)
+}
+
+# The database $1, empty, and an account that can do there what a writer must. With a PowerDNS on it, PowerDNS's own
+# tables and an account that reads them.
+database_sql() {
+	secret "$1-password"
+	cat <<-END
+		CREATE OR REPLACE DATABASE \`$1\`;
+		CREATE OR REPLACE USER '$1'@'%' IDENTIFIED BY '$(<"$STACK_DIR/secrets/$1-password")';
+		GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON \`$1\`.* TO '$1'@'%';
+	END
+	[ "${KIND[$1]:-}" = pdns ] || return 0
+	secret "$1-reader-password"
+	cat <<-END
+		CREATE OR REPLACE USER '$1_reader'@'%' IDENTIFIED BY '$(<"$STACK_DIR/secrets/$1-reader-password")';
+		GRANT SELECT ON \`$1\`.* TO '$1_reader'@'%';
+		USE \`$1\`;
+	END
+	cat /usr/share/pdns-backend-mysql/schema/schema.mysql.sql
+}
+
+database_key() {
+	key_of "$1"
+	say "${KEY}_MYSQL=mysql://$1:$(<"$STACK_DIR/secrets/$1-password")@127.0.0.1:${PORT[$2.mysql]}/$1"
+}
+
+# Prints the stanza of database $1 in the server $2.
+database_stanza() {
+	cat <<-END
+		    $1:
+		      type: $([ "${KIND[$1]:-}" = pdns ] && echo powerdns_mysql || echo coredns_mysql)
+		      host: 127.0.0.1
+		      port: ${PORT[$2.mysql]}
+		      database: $1
+		      username: $1
+		      password_file: $STACK_DIR/secrets/$1-password
+	END
+	[ "${KIND[$1]:-}" = pdns ] || return 0
+	cat <<-END
+		      api: http://127.0.0.1:${PORT[$1.api]}
+		      api_key_file: $STACK_DIR/secrets/$1-api-key
+		      dns: 127.0.0.1:${PORT[$1.dns]}
+	END
+}
+
+cmd_database() {
+	local server=${2:-mariadb}
+	[[ $1 =~ ^[a-z][a-z0-9_]*$ ]] || die "a database is named with letters and digits, not '$1'"
+	{ [ "${KIND[$server]:-}" = mariadb ] && alive "$server"; } || die "no server '$server' runs"
+	database_sql "$1" | mariadb --defaults-file="$STACK_DIR/$server/admin.cnf" || exit 1
+	[[ " ${DATABASES[*]} " == *" $1 $server "* ]] || grep -qsx "$1 $server" "$STACK_DIR/databases" || {
+		say "$1 $server" >>"$STACK_DIR/databases"
+		write_keys
+	}
+	database_stanza "$1" "$server"
+}
+
 # ---- what our own programs read --------------------------------------------------------------------
 
-# One stanza for each name server, whether it runs or not.
+# Sets TYPE: what dadns.yml says of the backend $1.
+stanza_type() {
+	local line inside='' found=''
+	TYPE=
+	while IFS= read -r line; do
+		if [[ $line =~ ^\ +$1:\ *(\{.*)?$ ]]; then
+			inside=yes found=yes
+		elif [[ ! $line =~ ^\ {6} ]]; then
+			inside=
+		fi
+		[ -z "$inside" ] || [[ ! $line =~ type:\ *[\"\']?([a-z_]+) ]] || TYPE=${BASH_REMATCH[1]}
+	done 2>/dev/null <"$STACK_DIR/dadns.yml"
+	[ -n "$found" ]
+}
+
+# One stanza for each name server and database, whether it runs or not.
 write_config() {
-	local name
+	local name server
 
 	mkdir -p "$STACK_DIR/secrets"
 	[ -e "$STACK_DIR/secrets/ingest-password" ] || (umask 077 && say "$INGEST_PASSWORD" >"$STACK_DIR/secrets/ingest-password")
@@ -476,7 +740,7 @@ write_config() {
 			dns:
 			  backends:
 		END
-		for name in "${NAMES[@]}"; do
+		for name in "${TABLE[@]}"; do
 			[ "${KIND[$name]}" = named ] || continue
 			cat <<-END
 				    $name:
@@ -487,29 +751,32 @@ write_config() {
 				      rndc_key_file: $STACK_DIR/$name/rndc.key
 			END
 		done
+		while read -r name server; do
+			database_stanza "$name" "$server"
+		done < <(printf '%s\n' "${DATABASES[@]}")
 	} >"$STACK_DIR/.dadns.yml" && mv "$STACK_DIR/.dadns.yml" "$STACK_DIR/dadns.yml"
 }
 
-# endpoints.env: the table's members, and each replica of ingest that was ever started here.
+# endpoints.env: the table's members, and each that was ever started besides.
 write_keys() {
-	local name file
+	local name lock
+	exec {lock}>>"$STACK_DIR/ports"
+	flock "$lock"
+	load_ports
 	(
 		umask 077
 		say "STACK_DIR=$STACK_DIR"
+		say "STACK_MEMBERS=$(IFS=, && echo "${TABLE[*]}")"
 		say "INGEST_USER=$INGEST_USER"
 		say "INGEST_PASSWORD=$(cat "$STACK_DIR/secrets/ingest-password")"
 		say "DADNS_CONFIG=$STACK_DIR/dadns.yml"
 		for name in "${NAMES[@]}"; do
-			"kind_${KIND[$name]}" keys "$name"
-		done
-		for file in "$STACK_DIR"/pids/ingest-*.pid; do
-			[ -e "$file" ] || continue
-			name=${file##*/}
-			kind_ingest keys "${name%.pid}"
+			kind keys "$name"
 		done
 	) >"$STACK_DIR/.endpoints.env.$$"
 	chmod 600 "$STACK_DIR/.endpoints.env.$$"
 	mv -f "$STACK_DIR/.endpoints.env.$$" "$STACK_DIR/endpoints.env"
+	exec {lock}>&-
 }
 
 apply_topics() {
@@ -521,7 +788,7 @@ apply_topics() {
 		die "'dadns topics apply' failed; its output: $STACK_DIR/logs/topics.log"
 	fi
 	took_since "$began"
-	printf '  %-11s applied in  %5s s\n' topics "$TOOK"
+	printf '  %-12s applied in  %5s s\n' topics "$TOOK"
 }
 
 # ---- commands --------------------------------------------------------------------------------------
@@ -534,32 +801,32 @@ take_lock() {
 
 # Everything that is needed before the first process: folders, ports, endpoints.env.
 set_up() {
-	local name running=
+	local name base running='' current=''
 
 	if [ -n "$PORT_BASE" ] && [ -e "$STACK_DIR/endpoints.env" ]; then
-		[ "${1:-}" = up ] || return 0
+		table_is_current && current=yes
+		[ "$1$current" != startyes ] || return 0
 		for name in "${NAMES[@]}"; do
 			alive "$name" && running=yes
 		done
+		[ -z "$running" ] || [ -n "$current" ] || die "what runs is an older stack; tools/stack.sh down ends it"
 		[ -z "$running" ] || return 0
 	fi
 	mkdir -p "$STACK_DIR"/{pids,logs,exits,secrets}
-	if [ -z "$running" ]; then
-		name=$(pick_base) || exit 1
-		if [ "$name" != "$PORT_BASE" ]; then # configuration with other ports is worth nothing
-			rm -f "$STACK_DIR"/{dadns.yml,kafka/server.properties,redis/redis.conf,ns*/named.conf}
-			echo "$name" >"$STACK_DIR/ports"
-		fi
+	base=$(pick_base) || exit 1
+	if [ "$base" != "$PORT_BASE" ] || [ -z "$current" ]; then # configuration with other ports is worth nothing
+		rm -f "$STACK_DIR"/{dadns.yml,*/server.properties,*/redis.conf,*/named.conf,*/my.cnf,*/pdns.conf}
+		printf '%s\n' "$base" "${MEMBERS[@]}" >"$STACK_DIR/ports"
 	fi
 	load_ports
-	for name in "${NAMES[@]}"; do
-		[ "${KIND[$name]}" = kafka ] || "kind_${KIND[$name]}" prepare "$name" || exit 1
+	for name in "${TABLE[@]}"; do
+		[ "${KIND[$name]}" = kafka ] || kind prepare "$name" || exit 1
 	done
 	write_keys
 }
 
 cmd_up() {
-	local name chosen=("$@") began wanted=() ours=() first all
+	local name chosen=("$@") began wanted=() ours=() program all
 
 	tools/install.sh run || exit 1
 	take_lock
@@ -570,21 +837,24 @@ cmd_up() {
 		known "$name"
 	done
 	set_up up
-	[ $# -gt 0 ] || chosen=("${NAMES[@]}")
+	[ $# -gt 0 ] || chosen=("${TABLE[@]}")
+	for name in "$@"; do
+		adopt "$name"
+	done
 	for name in "${chosen[@]}"; do
 		if alive "$name"; then
-			printf '  %-11s runs already           127.0.0.1:%s\n' "$name" "${PORT[$name]}"
+			printf '  %-12s runs already           127.0.0.1:%s\n' "$name" "${PORT[$name]}"
 		elif is_ours "$name"; then
 			ours+=("$name")
 		else
 			wanted+=("$name")
 		fi
 	done
-	if [ ${#ours[@]} -gt 0 ]; then
-		for first in ingest writer-bind dadns; do
-			[ -x "$BIN/$first" ] || die "there is no $BIN/$first; make builds it"
+	for name in ${ours[@]+"${ours[@]}"}; do
+		for program in "${KIND[$name]}" dadns; do
+			[ -x "$BIN/$program" ] || die "there is no $BIN/$program; make builds it"
 		done
-	fi
+	done
 
 	for name in ${wanted[@]+"${wanted[@]}"}; do
 		prepare "$name"
@@ -613,7 +883,8 @@ cmd_up() {
 cmd_start() {
 	local began
 	known "$1"
-	if ! set_up start; then exit 1; fi
+	set_up start
+	adopt "$1"
 	alive "$1" && {
 		say "  $1 runs already"
 		return
@@ -622,7 +893,7 @@ cmd_start() {
 	now_us
 	began=$NOW
 	begin "$1"
-	[[ $1 != ingest-* ]] || write_keys
+	[[ " ${TABLE[*]} " == *" $1 "* ]] || write_keys
 	[ -n "${STACK_NOWAIT:-}" ] || await "$began" "$1"
 }
 
@@ -632,12 +903,12 @@ end() {
 	if wait_gone "$name" "$STACK_STOP_WAIT"; then
 		exit_code "$name"
 		took_since "$began"
-		printf '  %-11s stopped in %5s s, exit code %s\n' "$name" "$TOOK" "$CODE"
+		printf '  %-12s stopped in %5s s, exit code %s\n' "$name" "$TOOK" "$CODE"
 		return 0
 	fi
 	kill -KILL "$PID" 2>/dev/null
 	wait_gone "$name" 10
-	printf '  %-11s did not stop within %s s: killed\n' "$name" "$STACK_STOP_WAIT"
+	printf '  %-12s did not stop within %s s: killed\n' "$name" "$STACK_STOP_WAIT"
 	return 1
 }
 
@@ -717,24 +988,19 @@ cmd_cont() {
 }
 
 cmd_status() {
-	local name file names=("${NAMES[@]}") kb since
+	local name kb since
 
-	for file in "$STACK_DIR"/pids/ingest-*.pid; do
-		[ -e "$file" ] || continue
-		name=${file##*/}
-		names+=("${name%.pid}")
-	done
-	printf '%-11s %-10s %8s %10s %8s  %s\n' NAME STATE PID RUNNING MEMORY ADDRESS
-	for name in "${names[@]}"; do
+	printf '%-12s %-10s %8s %10s %8s  %s\n' NAME STATE PID RUNNING MEMORY ADDRESS
+	for name in "${NAMES[@]}"; do
 		if alive "$name"; then
 			kb=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$PID/status" 2>/dev/null)
 			since=$(ps -o etime= -p "$PID")
 			[ "$STATE" = T ] && STATE=paused || STATE=running
-			printf '%-11s %-10s %8s %10s %5s MB  127.0.0.1:%s\n' "$name" "$STATE" "$PID" "${since// /}" $((${kb:-0} / 1024)) "${PORT[$name]}"
+			printf '%-12s %-10s %8s %10s %5s MB  127.0.0.1:%s\n' "$name" "$STATE" "$PID" "${since// /}" $((${kb:-0} / 1024)) "${PORT[$name]}"
 		elif [ -s "$STACK_DIR/exits/$name" ]; then
-			printf '%-11s %-10s %8s %10s %8s  exit code %s\n' "$name" down - - - "$(cat "$STACK_DIR/exits/$name")"
+			printf '%-12s %-10s %8s %10s %8s  exit code %s\n' "$name" down - - - "$(cat "$STACK_DIR/exits/$name")"
 		else
-			printf '%-11s %-10s %8s %10s %8s\n' "$name" down - - -
+			printf '%-12s %-10s %8s %10s %8s\n' "$name" down - - -
 		fi
 	done
 }
@@ -772,6 +1038,10 @@ start | stop | kill | pause | cont)
 logs)
 	[ $# -gt 0 ] || die "which member? tools/stack.sh logs NAME [-f]"
 	cmd_logs "$@"
+	;;
+database)
+	[ $# -gt 0 ] || die "which one? tools/stack.sh database NAME [SERVER]"
+	cmd_database "$@"
 	;;
 help | -h | --help) usage ;;
 *)

@@ -7,7 +7,6 @@ A=da1.hoster.example
 B=da2.hoster.example
 zone=$(new_zone own)
 
-both() { serves ns1 "$1" "$2" && serves ns2 "$1" "$2"; }
 push_as() { DA_HOST=$1 push <(zone_text "$2" "$3") "$2" "${4:-fred}"; } # OWNER ZONE SERIAL [USER]
 said() { says "$3" status "$1" "$2" "$4"; }                             # BACKEND ZONE PATTERN FILTER
 verdicts() { # ZONE: all that the judge said, in order
@@ -17,53 +16,55 @@ verdicts() { # ZONE: all that the judge said, in order
 
 ok "a push is acknowledged" push_as $A "$zone" 1
 eventually 5 "the judge's word is on dadns.status: accepted" said judge "$zone" 'accepted' .state
-for ns in ns1 ns2; do
+for ns in ns1 ns2 dc1 dc2; do
 	eventually 5 "$ns says applied" said $ns "$zone" 'applied' .state
 	ok "with the serial, the version of the judge's word, a digest and the time taken" \
 		said $ns "$zone" "1 $(status judge "$zone" '.version | tostring') 96 true" \
 		'"\(.serial) \(.version) \(.digest | length) \(.took_ms > 0)"'
 done
-ok "both serve it" both "$zone" 1
+ok "all serve it" all_serve "$zone" 1
 
 # ---- unchanged --------------------------------------------------------------------------------------------
 before=$(status judge "$zone" .version.offset)
 ok "the same push again is acknowledged" push_as $A "$zone" 1
 eventually 5 "verdict: unchanged" said judge "$zone" unchanged .state
-eventually 5 "ns1 verified it" said ns1 "$zone" "verified true" "\"\(.state) \(.version.offset > $before)\""
-eventually 5 "ns2 verified it" said ns2 "$zone" "verified true" "\"\(.state) \(.version.offset > $before)\""
+for ns in ns1 ns2 dc1 dc2; do
+	eventually 5 "$ns verified it" said $ns "$zone" "verified true" "\"\(.state) \(.version.offset > $before)\""
+done
 ok "it is a new value of dadns.zones all the same, marked unchanged" says true jq -r .unchanged \
 	<(topic dadns.zones | grep "^$zone " | tail -n 1 | cut -d ' ' -f 2-)
 ok "another user name is a change" push_as $A "$zone" 1 john
 eventually 5 "verdict: accepted" said judge "$zone" accepted .state
 ok "only another serial is a change" push_as $A "$zone" 2 john
-eventually 5 "and served" both "$zone" 2
+eventually 5 "and served" all_serve "$zone" 2
 
 # ---- the delete of a stranger --------------------------------------------------------------------------------
 ok "a delete by another server is answered error=0" says 'error=0' da_delete $B "$zone"
 eventually 5 "judged: refused, because of the owner" said judge "$zone" 'refused:owner' '.state + ":" + .rule'
 ok "the reason names the owner" said judge "$zone" "*$A*" .reason
 never 1 "the zone is not deleted by that on ns1" serves ns1 "$zone" REFUSED
-ok "both serve it" both "$zone" 2
+ok "dc1 has its rows" rows_digest dc1 "$zone" "$(log_digest "$zone")"
+ok "all serve it" all_serve "$zone" 2
 ok "dadns.zones still holds the zone" says null jq -r .deleted <(topic dadns.zones | grep "^$zone " | tail -n 1 | cut -d ' ' -f 2-)
 ok "a delete of a zone that nobody has is answered error=0" says 'error=0' da_delete $A "$(new_zone never)"
 
 # ---- migration ----------------------------------------------------------------------------------------------------
 ok "the zone moves to the other server" push_as $B "$zone" 1
 eventually 5 "accepted, and the reason says from where" said judge "$zone" "accepted*$A*" '.state + " " + .reason'
-eventually 5 "both serve the new owner's content" both "$zone" 1
+eventually 5 "all serve the new owner's content" all_serve "$zone" 1
 eventually 5 "exists names the new owner" says "error=0&exists=1&details=Domain+exists+on+$B" exists "$zone"
 ok "the old owner's late delete is answered error=0" says 'error=0' da_delete $A "$zone"
 eventually 5 "and refused" said judge "$zone" 'refused:owner' '.state + ":" + .rule'
-ok "the zone stays" both "$zone" 1
+ok "the zone stays" all_serve "$zone" 1
 ok "the new owner's delete is answered error=0" says 'error=0' da_delete $B "$zone"
-eventually 5 "and done" both "$zone" REFUSED
+eventually 5 "and done" all_serve "$zone" REFUSED
 eventually 5 "exists says so" says 'error=0&exists=0' exists "$zone"
 ok "deleting it again is harmless" says 'error=0' da_delete $B "$zone"
 eventually 5 "and unchanged" said judge "$zone" unchanged .state
 ok "the judge said nine things, in this order" says \
 	'accepted:- unchanged:- accepted:- accepted:- refused:owner accepted:- refused:owner accepted:- unchanged:*' verdicts "$zone"
 ok "a new push makes it live again" push_as $A "$zone" 3
-eventually 5 "on both" both "$zone" 3
+eventually 5 "on all" all_serve "$zone" 3
 
 # ---- exists before the index is complete ------------------------------------------------------------------------------
 ok "the zone exists" says 'error=0&exists=1*' exists "$zone"
@@ -107,4 +108,4 @@ wait $asker
 ok "exists comes to say 1" [ $? = 0 ]
 ok "and never said 0 before" not grep -q 'exists=0' "$E2E_WORK/answers"
 ok "pushes go on" push_as $A "$zone" 4
-eventually 15 "and are served" both "$zone" 4
+eventually 15 "and are served" all_serve "$zone" 4

@@ -20,6 +20,7 @@ cd "$E2E_ROOT" || exit 1
 export STACK_DIR=${STACK_DIR:-build/test-run}
 export BIN=${BIN:-build/release}
 DA_HOST=${DA_HOST:-da1.hoster.example} # who pushes, unless a story says otherwise
+SERVERS="ns1 ns2 dc2"                  # all name servers of the stack
 E2E_WORK=$(mktemp -d)
 : >"$E2E_WORK/results"
 
@@ -106,6 +107,7 @@ e2e_summary() {
 	# an exit code without a failure that explains it: the story broke
 	[ $code = 0 ] || grep -q '^not' "$E2E_WORK/results" ||
 		e2e_result 'not ok' "the story came to its end (exit code $code)" 0
+	e2e_config_back
 	passed=$(grep -c '^ok' "$E2E_WORK/results")
 	failed=$(grep -c '^not' "$E2E_WORK/results")
 	rm -rf "$E2E_WORK"
@@ -125,39 +127,47 @@ e2e_stop_outdated() {
 	for file in "$STACK_DIR"/pids/{ingest,writer}*.pid; do
 		[ -e "$file" ] || continue
 		name=$(basename "$file" .pid)
-		case $name in
-		ingest*) program=ingest ;;
-		*) program=writer-bind ;;
-		esac
+		program=$(awk -v name="$name" '$1 == name { print $2 }' "$STACK_DIR/ports")
 		exe=$(readlink "/proc/$(cat "$file")/exe") || continue
 		[ "$exe" = "$(readlink -f "$BIN/$program")" ] || stack stop "$name" >/dev/null
 	done
 }
 
+# dadns.yml is again what it was before add_backend.
+e2e_config_back() { [ ! -e "$STACK_DIR/dadns.yml.before" ] || mv -f "$STACK_DIR/dadns.yml.before" "$STACK_DIR/dadns.yml"; }
+
 e2e_begin() {
-	local file name output
+	local file name output members
+	members=$(sed -n 's/^STACK_MEMBERS=//p' "$STACK_DIR/endpoints.env" 2>/dev/null)
 	for file in "$STACK_DIR"/pids/*.pid; do # what a broken story left
 		[ -e "$file" ] || continue
 		name=$(basename "$file" .pid)
 		stack cont "$name" 2>/dev/null
-		[[ $name != ingest-* ]] || stack stop "$name" >/dev/null
+		[[ ,$members, == *",$name,"* ]] || stack stop "$name" >/dev/null
 	done
+	e2e_config_back
 	e2e_stop_outdated
 	if ! output=$(stack up 2>&1); then
 		printf '#   %s\n' "${output//$'\n'/$'\n#   '}"
 		e2e_result 'not ok' "the stack comes up" 0
 		exit 0
 	fi
+	reload_endpoints
+}
+
+# After `stack start ingest-2` its addresses are known as INGEST_2_URL and so on.
+reload_endpoints() {
 	set -a
 	# shellcheck disable=SC1090,SC1091
 	. "$STACK_DIR/endpoints.env"
 	set +a
 }
 
-# After `stack start ingest-2` its addresses are known as INGEST_2_URL and so on.
-reload_endpoints() {
-	# shellcheck disable=SC1090,SC1091
-	. "$STACK_DIR/endpoints.env"
+# add_backend <STANZA: until the story ends it stands in dadns.yml; `stack start writer-NAME` then serves it:
+#	stack database dc3 | add_backend && stack start writer-dc3
+add_backend() {
+	[ -e "$STACK_DIR/dadns.yml.before" ] || cp -p "$STACK_DIR/dadns.yml" "$STACK_DIR/dadns.yml.before"
+	sed -i '/^  backends:$/r /dev/stdin' "$STACK_DIR/dadns.yml"
 }
 
 # e2e_value NAME KEY: ns1 DNS prints $NS1_DNS
@@ -267,6 +277,47 @@ soa() {
 
 # serves NS ZONE SERIAL|REFUSED
 serves() { says "$3" soa "$1" "$2"; }
+
+# all_serve ZONE SERIAL|REFUSED
+all_serve() {
+	local ns
+	for ns in $SERVERS; do
+		serves "$ns" "$1" "$2" || return 1
+	done
+}
+
+# all_answer NAME TYPE PATTERN: rdata
+all_answer() {
+	local ns
+	for ns in $SERVERS; do
+		says "$3" rdata "$ns" "$1" "$2" || return 1
+	done
+}
+
+# ---- what stands in the databases ------------------------------------------------------------------
+
+# sql NAME [STATEMENTS]: the rows, tabs between columns. NAME is a database with its own account (dc1, dc2), or a
+# server as root (mariadb, mariadb-2). Without STATEMENTS it reads them.
+sql() {
+	local where login=() password=''
+	if [[ $1 == mariadb* ]]; then
+		where=$(e2e_value "$1" ADMIN) || return
+		login=(--defaults-file="$where")
+	else
+		where=$(e2e_value "$1" MYSQL) || return
+		[[ $where =~ ^mysql://(.+):(.+)@(.+):([0-9]+)/(.+)$ ]] || return
+		password=${BASH_REMATCH[2]}
+		login=(--no-defaults --user="${BASH_REMATCH[1]}" --host="${BASH_REMATCH[3]}" --port="${BASH_REMATCH[4]}"
+			--database="${BASH_REMATCH[5]}")
+	fi
+	MYSQL_PWD=$password mariadb "${login[@]}" --batch --skip-column-names <<<"${2-$(cat)}"
+}
+
+# rows_digest BACKEND ZONE [DIGEST]: of the zone's rows, by another hand; "absent" if it has none.
+rows_digest() { /usr/bin/python3 tests/lib/rows.py "$@"; }
+
+# log_digest ZONE: what dadns.zones says.
+log_digest() { topic dadns.zones | grep "^$1 " | tail -n 1 | cut -d ' ' -f 2- | jq -r '.digest // "absent"'; }
 
 # ---- our services --------------------------------------------------------------------------------
 
