@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/event.h"
 #include "common/topics_epoch.h"
-#include "common/topics_table.h"
+#include "common/topics_wanted.h"
 
 #define APPLY_WAIT_MS 30000
 
@@ -62,7 +62,7 @@ static void tell(struct walk *walk, const char *topic, const char *state, const 
 
 static int32_t count_of(const struct topic_row *row, const struct topics_config *config)
 {
-	return row->pinned ? (int32_t)config->partitions : 1;
+	return row->pinned ? (int32_t)config->partitions : row->partitions;
 }
 
 /* I2: a key's partition depends on the count, so a topic that has another one stays unused. */

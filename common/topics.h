@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* topics.h: what the topics must be (DESIGN.md section 3), made and checked; and the epoch record.
  *
- * One table of topics with cleanup policy and settings. `dadns topics apply` makes what is missing
- * and corrects settings; it never changes a partition count and never deletes. Services call
- * topics_check before they take work and stay unready with its text until it is OK.
+ * One table of topics with cleanup policy and settings, made from proto/asyncapi.yml. `dadns topics
+ * apply` makes what is missing and corrects settings; it never changes a partition count and never
+ * deletes. Services call topics_check before they take work and stay unready with its text until it
+ * is OK.
  */
 #ifndef COMMON_TOPICS_H
 #define COMMON_TOPICS_H
@@ -12,6 +13,7 @@
 
 #include "common/bus.h"
 #include "common/config.h"
+#include "common/topics_numbers.h"
 
 struct topics_config {
 	int64_t partitions;        /* of pushes, zones, heals, status, dead-letters (I2) */
@@ -19,15 +21,17 @@ struct topics_config {
 	int64_t message_bytes;     /* the door's ceiling: zones, heals, dead-letters get + 64 KiB */
 	int64_t compaction_lag_ms; /* min.compaction.lag.ms of zones */
 };
-#define TOPICS_KEYS(struct_, member_)                                                        \
-	KEY_RANGE(struct_, member_.partitions, "topics.partitions", "12", 1, 1024,           \
-		  "partitions of pushes, zones and heals; pinned for good once made"),       \
-		KEY_RANGE(struct_, member_.replication, "topics.replication", "0", 0, 10,    \
-			  "replication factor of new topics; 0 = the cluster's default"),    \
-		KEY_RANGE(struct_, member_.message_bytes, "topics.message_bytes", "1048576", \
-			  65536, 16777216, "largest push the door takes, in bytes"),         \
-		KEY_RANGE(struct_, member_.compaction_lag_ms, "topics.compaction_lag_ms",    \
-			  "3600000", 0, 2592000000,                                          \
+#define TOPICS_KEYS(struct_, member_)                                                             \
+	KEY_RANGE(struct_, member_.partitions, "topics.partitions", TOPICS_PARTITIONS_DEFAULT, 1, \
+		  1024, "partitions of pushes, zones and heals; pinned for good once made"),      \
+		KEY_RANGE(struct_, member_.replication, "topics.replication",                     \
+			  TOPICS_REPLICATION_DEFAULT, 0, 10,                                      \
+			  "replication factor of new topics; 0 = the cluster's default"),         \
+		KEY_RANGE(struct_, member_.message_bytes, "topics.message_bytes",                 \
+			  TOPICS_MESSAGE_BYTES_DEFAULT, 65536, 16777216,                          \
+			  "largest push the door takes, in bytes"),                               \
+		KEY_RANGE(struct_, member_.compaction_lag_ms, "topics.compaction_lag_ms",         \
+			  TOPICS_COMPACTION_LAG_MS_DEFAULT, 0, 2592000000,                        \
 			  "how long every value of zones stays readable; under 1 h is for tests")
 
 /* A reported line is "TOPIC: STATE: TEXT", for instance

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* topics_table.h: which topics there are and how each is to be set (DESIGN.md section 3). For
- * topics.c only.
+/* topics_table.h: which topics there are and how each is to be set (DESIGN.md section 3). The rows
+ * are made from proto/asyncapi.yml by tools/topics-table.py. For topics*.c only.
  *
  * Threads: none of this keeps state.
  */
@@ -8,14 +8,9 @@
 #define COMMON_TOPICS_TABLE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "common/topics.h"
-
-#define TOPIC_COUNT 6
-#define TOPIC_SETTINGS_MAX 12
-#define TOPIC_VALUE_SIZE 32
+#include "common/topics_numbers.h"
 
 /* When is a topic that exists wrong? */
 enum must {
@@ -24,30 +19,24 @@ enum must {
 	TUNING,   /* never: it is set when the topic is made, then it is the operator's */
 };
 
-struct setting_row;
+/* What a setting's value is, or what `plus` is added to. */
+enum base { TEXT, MESSAGE_BYTES, COMPACTION_LAG_MS };
+
+struct topic_setting {
+	const char *name; /* NULL: the list ends here */
+	enum must must;
+	enum base base;
+	const char *text; /* TEXT */
+	int64_t plus;
+	int32_t replicas; /* only where there are so many or more */
+};
 
 struct topic_row {
 	const char *name;
-	bool pinned; /* topics.partitions of them (I2); else one */
-	const struct setting_row *settings;
+	bool pinned;        /* topics.partitions of them, nothing else will do (I2) */
+	int32_t partitions; /* not pinned: so many when it is made */
+	const struct topic_setting *settings;
 };
 extern const struct topic_row topic_rows[TOPIC_COUNT];
-
-struct wanted {
-	const char *name;
-	enum must must;
-	char value[TOPIC_VALUE_SIZE];
-	char is[TOPIC_VALUE_SIZE]; /* what the topic has; empty: Kafka did not say */
-};
-
-struct wanted_list {
-	struct wanted items[TOPIC_SETTINGS_MAX];
-	size_t count;
-};
-
-/* `replicas` 0: not known. */
-void wanted_of(const struct topic_row *row, const struct topics_config *config, int32_t replicas,
-	       struct wanted_list *list);
-bool wanted_is_right(const struct wanted *wanted);
 
 #endif

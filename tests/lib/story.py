@@ -30,6 +30,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
+from rows import rows_digest, sql, zone_of  # noqa: F401
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 os.chdir(ROOT)
 STACK_DIR = os.environ.get("STACK_DIR", "build/test-run")
@@ -38,7 +40,9 @@ if not STACK_DIR.startswith("/"):
 os.environ["STACK_DIR"] = STACK_DIR
 BIN = os.environ.setdefault("BIN", "build/release")
 HOST = "da1.hoster.example"
-PRODUCTS = ("ingest", "writer-ns1", "writer-ns2")
+PRODUCTS = ("ingest", "writer-ns1", "writer-ns2", "writer-dc1", "writer-dc2")
+SERVERS = ("ns1", "ns2", "dc2")  # that answer DNS
+BACKENDS = (*SERVERS, "dc1")     # that have a writer
 
 
 # ---- counting ----------------------------------------------------------------------------------------------------
@@ -123,16 +127,24 @@ def start(name, abort_at=None, nowait=False):
 
 
 def begin():
-    """The whole stack runs, and every program of ours is the one in BIN."""
+    """The whole stack runs, nothing besides it, and every program of ours is the one in BIN."""
+    kinds, members = {}, []
+    if os.path.exists(f"{STACK_DIR}/endpoints.env"):
+        load_endpoints()
+        members = os.environ.get("STACK_MEMBERS", "").split(",")
+        with open(f"{STACK_DIR}/ports") as file:
+            kinds = dict(line.split()[:2] for line in file if " " in line)
     for file in sorted(os.listdir(f"{STACK_DIR}/pids") if os.path.isdir(f"{STACK_DIR}/pids") else []):
         name, dot, kind = file.rpartition(".")
         if kind != "pid":
             continue
         stack("cont", name, check=False)
-        program = "ingest" if name.startswith("ingest") else "writer-bind" if name.startswith("writer") else None
-        outdated = program and alive(name) and os.path.realpath(f"/proc/{pid_of(name)}/exe") != os.path.realpath(f"{BIN}/{program}")
-        if name.startswith("ingest-") or outdated:
+        program = kinds.get(name, "")
+        outdated = program.startswith(("ingest", "writer")) and alive(name) and \
+            os.path.realpath(f"/proc/{pid_of(name)}/exe") != os.path.realpath(f"{BIN}/{program}")
+        if name not in members or outdated:
             stack("stop", name)
+    config_back()
     stack("up")
     load_endpoints()
 
@@ -209,11 +221,22 @@ def metric(name, family):
     return sum(float(line.split()[-1]) for line in lines if re.split(r"[ {]", line)[0] == family)
 
 
+def config_back():
+    """dadns.yml is again what it was before a story changed it."""
+    if os.path.exists(f"{STACK_DIR}/dadns.yml.before"):
+        os.replace(f"{STACK_DIR}/dadns.yml.before", f"{STACK_DIR}/dadns.yml")
+
+
+def keep_config(story):
+    if not os.path.exists(f"{STACK_DIR}/dadns.yml.before"):
+        shutil.copy2(f"{STACK_DIR}/dadns.yml", f"{STACK_DIR}/dadns.yml.before")
+    story.finally_do(config_back)
+
+
 def configure(story, section, **settings):
     """Adds keys to a section of dadns.yml until the story ends. Processes read it when they start."""
     path = f"{STACK_DIR}/dadns.yml"
-    before = f"{E2E_WORK}/dadns.yml"
-    shutil.copy2(path, before)
+    keep_config(story)
     with open(path) as file:
         text = file.read()
     lines = "".join(f"  {key.replace('__', '.')}: {value}\n" for key, value in settings.items())
@@ -222,7 +245,19 @@ def configure(story, section, **settings):
         text += f"{section}:\n{lines}"
     with open(path, "w") as file:
         file.write(text)
-    story.finally_do(shutil.copy2, before, path)
+
+
+def add_backend(story, stanza):
+    """Until the story ends it stands in dadns.yml; start("writer-NAME") then serves it:
+
+        story.add_backend(s, story.stack("database", "dc3")); story.start("writer-dc3"); story.load_endpoints()
+    """
+    path = f"{STACK_DIR}/dadns.yml"
+    keep_config(story)
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text.replace("\n  backends:\n", f"\n  backends:\n{stanza.rstrip()}\n", 1))
 
 
 def fast_takeover(story):
@@ -364,6 +399,8 @@ class Transfers:
     def exactly(self, size):
         data = b""
         while len(data) < size:
+            # PowerDNS sends a transfer in three pieces and waits for each one's acknowledgement
+            self.conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             piece = self.conn.recv(size - len(data))
             if not piece:
                 raise ConnectionError(f"{self.server} closed the connection")
@@ -425,7 +462,7 @@ def serial(server, zone, patience=1.0):
     return dns.rcode.to_text(reply.rcode())
 
 
-def unlike(wanted, servers=("ns1", "ns2")):
+def unlike(wanted, servers=SERVERS):
     """`wanted`: zone -> set of fingerprints that are right. What is served otherwise, [(server, zone, got)]."""
     wrong = []
     for server in servers:
@@ -441,7 +478,7 @@ def unlike(wanted, servers=("ns1", "ns2")):
     return wrong
 
 
-def converge(s, seconds, sentence, wanted, servers=("ns1", "ns2")):
+def converge(s, seconds, sentence, wanted, servers=SERVERS):
     """Every zone is served as `wanted` says; asks again only for those that are not yet, then once for all."""
     left = {server: dict(wanted) for server in servers}
 
@@ -487,10 +524,10 @@ def kafka_class(name, *words):
     return done.stdout
 
 
-def reset_group(group):
-    """The group forgets how far it was. Nobody may be in it."""
+def reset_group(*groups):
+    """The groups forget how far they were. Nobody may be in them."""
     return kafka_class("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
-                       os.environ["KAFKA_BROKERS"], "--delete", "--group", group)
+                       os.environ["KAFKA_BROKERS"], "--delete", *(word for group in groups for word in ("--group", group)))
 
 
 def version_of(value):
@@ -499,10 +536,10 @@ def version_of(value):
     return (version["epoch"], version["offset"]) if isinstance(version, dict) else tuple(map(int, str(version).split("-")))
 
 
-def went_back(zones, servers=("ns1", "ns2")):
+def went_back(zones, backends=BACKENDS):
     """Zones to which a backend applied a version older than one that it had said before (I4): (key, had, then)."""
     highest, wrong = {}, []
-    for key, _, _, text in records("dadns.status", {f"{ns}/{zone}" for ns in servers for zone in zones}):
+    for key, _, _, text in records("dadns.status", {f"{backend}/{zone}" for backend in backends for zone in zones}):
         value = json.loads(text)
         if value["state"] in ("applied", "verified"):
             version = version_of(value)
@@ -532,9 +569,3 @@ class Follower(threading.Thread):
     def stop(self):
         self.process.kill()
         self.process.wait()
-
-
-E2E_WORK = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()
-import atexit  # noqa: E402
-
-atexit.register(shutil.rmtree, E2E_WORK, True)
