@@ -12,6 +12,7 @@ MAKE="make --no-print-directory -s -j$(nproc)"
 PARTS=(
 	"layers and layout               | tests/lint.sh"
 	"the contract in proto/          | tests/proto.sh"
+	"deploy/k8s, Containerfile       | $MAKE MODE=release all && tests/k8s.sh"
 	"unit tests                      | $MAKE MODE=release check"
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
 	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
