@@ -88,8 +88,9 @@ static void store_when_due(struct writer *writer)
 	int64_t next;
 	bool changed = false;
 
-	if (writer->probe_pause_ms != 0 || (window_waiting(writer->window) != 0 &&
-					    clock_ms() - writer->stored_at_ms < STORE_EVERY_MS)) {
+	if (writer->probe_pause_ms != 0 || writer->looked ||
+	    (window_waiting(writer->window) != 0 &&
+	     clock_ms() - writer->stored_at_ms < STORE_EVERY_MS)) {
 		return;
 	}
 	for (size_t i = 0; window_progress(writer->window, i, &topic, &partition, &next, &changed);
@@ -229,7 +230,9 @@ static void run(struct writer *writer)
 		log_warn("some statuses were not confirmed, they will be sent again",
 			 F("why", why.text));
 	}
-	store_progress(writer);
+	if (writer->probe_pause_ms == 0 && !writer->looked) {
+		store_progress(writer);
+	}
 }
 
 int writer_main(const struct service_about *about, void *base, int argc, char **argv,

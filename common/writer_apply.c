@@ -26,8 +26,9 @@ void writer_backend_away(struct writer *writer, const struct reason *why)
 	}
 }
 
-/* I4: a backend that came back with less than we had brought it is read again from there. */
-static void rewind_if_behind(struct writer *writer)
+/* I4: a backend that came back with less than we had brought it is read again from there. False:
+ * not yet; until then nothing may be stored, or the gap would be forgotten. */
+static bool rewind_if_behind(struct writer *writer)
 {
 	enum window_topic topic;
 	int32_t partition;
@@ -51,12 +52,14 @@ static void rewind_if_behind(struct writer *writer)
 			 F("was", window_stored_offset(writer->window, topic, partition)));
 		if (bus_seek(writer->consumer, writer_topics[topic], partition, position, &why) !=
 		    OK) {
-			service_stop(writer->service, &why); /* a restart reads it as well */
-			return;
+			writer_backend_away(writer, &why); /* and tried again */
+			return false;
 		}
 		window_open(writer->window, topic, partition, position);
 		i = (size_t)-1; /* window_open moved the list: from the start */
 	}
+	writer->looked = false;
+	return true;
 }
 
 bool writer_look(struct writer *writer, int64_t ms)
@@ -71,6 +74,7 @@ bool writer_look(struct writer *writer, int64_t ms)
 		return false;
 	}
 	writer->looked_at_ms = clock_ms();
+	writer->looked = true;
 	return true;
 }
 
@@ -79,17 +83,14 @@ static bool backend_is_there(struct writer *writer)
 {
 	bool away = writer->probe_pause_ms != 0;
 
-	if (!away && clock_ms() - writer->looked_at_ms < LOOK_EVERY_MS) {
-		return true;
-	}
 	if (away && clock_ms() < writer->probe_at_ms) {
 		return false;
 	}
-	if (!writer_look(writer, 0)) {
+	if ((away || clock_ms() - writer->looked_at_ms >= LOOK_EVERY_MS) &&
+	    !writer_look(writer, 0)) {
 		return false;
 	}
-	rewind_if_behind(writer);
-	return true;
+	return !writer->looked || rewind_if_behind(writer);
 }
 
 void writer_backend_back(struct writer *writer)

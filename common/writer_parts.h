@@ -66,6 +66,7 @@ struct writer {
 	int64_t probe_pause_ms; /* 0: the backend is there */
 	int64_t probe_at_ms;
 	int64_t looked_at_ms; /* when open() last said that all is well */
+	bool looked;          /* it did, and nobody has compared its positions yet */
 	int64_t next_due_ms;
 	int64_t stored_at_ms;
 	int64_t joined_at_ms;

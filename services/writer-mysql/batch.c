@@ -180,6 +180,9 @@ enum outcome database_apply(void *backend, struct change *changes, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		prepare(database, &changes[i], &jobs[i]);
 		all[i] = &jobs[i];
+		if (jobs[i].cut != OK) {
+			database->session = 0; /* before the next try: was the column widened? */
+		}
 	}
 	database->lock_waits = 0;
 	outcome = bring(database, all, count, why);

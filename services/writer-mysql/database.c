@@ -199,6 +199,68 @@ static enum outcome look_at_tables(struct database *database, struct reason *why
 	return outcome;
 }
 
+static void note_birth(void *context, const struct sql_field *fields)
+{
+	uint64_t *births = context;
+
+	for (size_t c = 0; c < 2; c++) { /* FNV-1a */
+		for (size_t i = 0; !fields[c].null && i < fields[c].text.len; i++) {
+			*births ^= (unsigned char)fields[c].text.data[i];
+			*births *= 1099511628211u;
+		}
+	}
+}
+
+static void note_number(void *context, const struct sql_field *fields)
+{
+	int64_t *number = context;
+
+	*number = fields[0].number;
+}
+
+/* I4: a dump is loaded table by table, positions before rows. Whoever looks in between brings rows
+ * that are then replaced by old ones, under new positions. So when one of the tables was made anew
+ * since the positions were begun, they are void, and everything is looked at again. */
+static enum outcome void_if_made_anew(struct database *database, struct reason *why)
+{
+	struct span names[] = {span_of(database->layout->zones_table),
+			       span_of(database->layout->records_table), span_of("dadns_zones"),
+			       span_of("dadns_positions"), span_of("dadns_meta")};
+	uint64_t births = 14695981039346656037u;
+	struct sql_column number;
+	int64_t now;
+	int64_t then = -1;
+	enum outcome outcome;
+
+	outcome = sql_read_in(database->sql,
+			      "SELECT table_name, CAST(create_time AS CHAR)"
+			      " FROM information_schema.tables"
+			      " WHERE table_schema = DATABASE() AND table_name IN (%s)"
+			      " ORDER BY table_name",
+			      (struct sql_column){.texts = names}, 5, note_birth, &births, why);
+	if (outcome == OK) {
+		outcome = sql_read(database->sql,
+				   "SELECT value FROM dadns_meta WHERE name = 'births'", NULL, 0,
+				   note_number, &then, why);
+	}
+	now = (int64_t)(births >> 1);
+	if (outcome != OK || now == then) {
+		return outcome;
+	}
+	number.numbers = &now;
+	number.texts = NULL;
+	if (then >= 0) { /* else it is our first contact */
+		database_count(DATABASE_RESTORED, 1);
+	}
+	outcome = sql_run(database->sql, "DELETE FROM dadns_positions", why);
+	if (outcome == OK) { /* after it: the other way round a kill in between would hide it */
+		outcome = sql_write(database->sql,
+				    "REPLACE INTO dadns_meta (name, value) VALUES ('births', ?)",
+				    &number, 1, 1, NULL, why);
+	}
+	return outcome;
+}
+
 static enum outcome database_open(void *backend, struct reason *why)
 {
 	struct database *database = backend;
@@ -210,6 +272,9 @@ static enum outcome database_open(void *backend, struct reason *why)
 	}
 	if (outcome == OK && database->suspect) {
 		outcome = transaction_probe(database, why);
+	}
+	if (outcome == OK) {
+		outcome = void_if_made_anew(database, why);
 	}
 	if (outcome == OK) {
 		outcome = read_positions(database, why);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writer-mysql: brings the tables of one database to what dadns.zones says. */
+#include "common/bus.h"
 #include "common/legacy_keys.h"
 #include "common/writer.h"
 #include "services/writer-mysql/database.h"
@@ -59,8 +60,8 @@ int main(int argc, char **argv)
 {
 	static const struct config_key *const tables[] = {keys, legacy_keys, backend_stanza_keys,
 							  ingest_branch_keys, NULL};
-	static const struct metric_table *const metrics[] = {&writer_metrics, &database_metrics,
-							     &readers_metrics, NULL};
+	static const struct metric_table *const metrics[] = {
+		&writer_metrics, &bus_metrics, &database_metrics, &readers_metrics, NULL};
 	static const struct service_about about = {
 		.name = "writer-mysql",
 		.summary = "brings the tables of one database to what dadns.zones says",

@@ -275,9 +275,10 @@ static void settle(struct flush *flush, enum verdict verdict, bool more, const s
 		come_back(flusher);
 	}
 	if (again) {
-		put(flush, flush->awaited ? FLUSH_WAITING : FLUSH_MISSED);
 		if (flush->awaited && flush->task->job.now) {
 			put_first(flush);
+		} else {
+			put(flush, flush->awaited ? FLUSH_WAITING : FLUSH_MISSED);
 		}
 		return;
 	}

@@ -17,9 +17,12 @@
 #include "common/fetch.h"
 #include "services/writer-mysql/readers.h"
 
-#define READERS_MAX 16    /* of each kind */
-#define FLUSHES_AT_ONCE 4 /* at one server */
-#define FIRST_TRY_MS 500  /* after a reader went away; doubling */
+#define READERS_MAX 16 /* of each kind */
+/* Requests to one server at a time. PowerDNS 4.7.3 on 2 cores: 1 gives 500 zones/s, 2 give 800, 4
+ * 950, 8 no more. It closes the connection after each answer, and makes one to its database for
+ * each flush. */
+#define FLUSHES_AT_ONCE 4
+#define FIRST_TRY_MS 500 /* after a reader went away; doubling */
 #define LAST_TRY_MS 3000
 
 enum readers_metric {
