@@ -193,7 +193,7 @@ enum outcome database_apply(void *backend, struct change *changes, size_t count,
 		tell_readers(database, changes, count);
 		mark("mysql.told");
 	} else {
-		database->suspect = true;
+		database_away(database);
 	}
 	for (size_t i = 0; i < count; i++) {
 		release(&jobs[i]);

@@ -70,6 +70,12 @@ void database_destroy(void *backend)
 	free(database);
 }
 
+void database_away(struct database *database)
+{
+	database->suspect = true;
+	readers_database(database->readers, false);
+}
+
 /* --- positions ----------------------------------------------------------------------------- */
 
 static void note_position(void *context, const struct sql_field *fields)
@@ -173,7 +179,7 @@ static enum outcome database_store_positions(void *backend, const int32_t *parti
 		    sql_run(database->sql, "ROLLBACK", &ignored) != OK) {
 			sql_close(database->sql);
 		}
-		database->suspect = true;
+		database_away(database);
 		return outcome;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -284,10 +290,11 @@ static enum outcome database_open(void *backend, struct reason *why)
 	}
 	if (outcome != OK) {
 		sql_close(database->sql);
-		database->suspect = true;
+		database_away(database);
 		return outcome;
 	}
 	database->suspect = false;
+	readers_database(database->readers, true);
 	return OK;
 }
 

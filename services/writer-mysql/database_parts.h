@@ -35,6 +35,8 @@ struct database {
 	int lock_waits;   /* of the batch */
 };
 
+/* It failed as a whole: probe it before it is trusted, and blame none of its readers. */
+void database_away(struct database *database);
 MUST_CHECK enum outcome database_apply(void *backend, struct change *changes, size_t count,
 				       struct reason *why);
 

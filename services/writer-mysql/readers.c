@@ -54,6 +54,15 @@ bool readers_any(const struct readers *readers)
 	return readers->flusher_count + readers->prober_count != 0;
 }
 
+void readers_database(struct readers *readers, bool there)
+{
+	if (!there) {
+		readers->back_ms = INT64_MAX;
+	} else if (readers->back_ms == INT64_MAX) {
+		readers->back_ms = clock_ms();
+	}
+}
+
 void readers_report(struct readers *readers, void *ticket, enum outcome outcome,
 		    const struct reason *why)
 {

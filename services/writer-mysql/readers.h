@@ -61,6 +61,8 @@ MUST_CHECK enum outcome readers_create(const struct readers_config *config, stru
 void readers_destroy(struct readers *readers);
 /* Is there anybody to tell? */
 bool readers_any(const struct readers *readers);
+/* While the database is away, and for verify_ms after, no zone is late: what serves it cannot. */
+void readers_database(struct readers *readers, bool there);
 /* Takes copies; never waits. Exactly one report comes for each job, in any order. */
 void readers_tell(struct readers *readers, const struct readers_job *jobs, size_t count);
 /* Never waits; false: nothing to report now. */

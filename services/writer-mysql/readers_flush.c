@@ -2,6 +2,7 @@
 /* One PowerDNS server and the zones whose caches it shall flush: those that a job waits for first,
  * then what it missed while it was away. */
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,8 +206,14 @@ static void go_away(struct flusher *flusher, const struct reason *why)
 
 static void come_back(struct flusher *flusher)
 {
+	int64_t back_ms = flusher->readers->back_ms;
+
 	flusher->away = false;
 	flusher->key_refused = false;
+	if (back_ms != INT64_MAX) { /* what it missed is flushed now */
+		(void)atomic_compare_exchange_strong(&flusher->readers->back_ms, &back_ms,
+						     clock_ms());
+	}
 	readers_count(READERS_AWAY_API, -1);
 	log_info("reader is back", F("api", flusher->url),
 		 F("away_ms", clock_ms() - flusher->away_since_ms),

@@ -62,6 +62,7 @@ struct probe {
 	struct task *task;
 	struct prober *prober;
 	unsigned int level; /* of patience */
+	unsigned int lost;  /* questions without an answer in time */
 	uint32_t slot;      /* while it is asked */
 	int64_t due_ms;
 	int64_t first_ms; /* when it was first asked; 0: not yet */
@@ -94,6 +95,8 @@ struct readers {
 	size_t table_size;
 	size_t task_count;
 
+	_Atomic int64_t
+		back_ms; /* since when a zone may be late; INT64_MAX: the database is away */
 	bool started;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all below */

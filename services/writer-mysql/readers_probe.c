@@ -11,7 +11,10 @@
 
 #define QUESTIONS_MAX 64 /* open at once: what its socket and ours take without loss */
 #define TRIAL_TAG QUESTIONS_MAX
-#define LOST_MS 400      /* a question without an answer is asked again */
+#define LOST_MS                                                                          \
+	400 /* a question without an answer is asked again, then after twice as long ... \
+	     */
+#define LOST_DOUBLED_MAX 3
 #define SILENT_MS 1000   /* nothing at all for so long: it is away */
 #define PATIENT_PER_MS 4 /* zones that are late are asked for no faster than this */
 
@@ -130,6 +133,7 @@ bool prober_tell(struct prober *prober, struct probe *probe)
 	}
 	probe->level = 0;
 	probe->first_ms = 0;
+	probe->lost = 0;
 	probe->answered = false;
 	put_in(probe, &prober->levels[0], clock_ms());
 	return true;
@@ -216,7 +220,9 @@ static void ask_for(struct prober *prober, struct probe *probe)
 	take_out(probe);
 	probe->slot = prober->free_slots[--prober->free_count];
 	prober->slots[probe->slot] = probe;
-	put_in(probe, &prober->asked, now + LOST_MS);
+	put_in(probe, &prober->asked,
+	       now + (LOST_MS << (probe->lost < LOST_DOUBLED_MAX ? probe->lost
+								 : LOST_DOUBLED_MAX)));
 	if (probe->first_ms == 0) {
 		probe->first_ms = now;
 	}
@@ -275,7 +281,12 @@ static void not_served(struct probe *probe)
 
 static bool is_late(const struct probe *probe)
 {
-	return clock_ms() - probe->first_ms >= probe->prober->verify_ms;
+	int64_t since_ms = probe->prober->readers->back_ms;
+
+	if (since_ms < probe->first_ms) {
+		since_ms = probe->first_ms;
+	}
+	return clock_ms() - since_ms >= probe->prober->verify_ms;
 }
 
 static void take_answer(struct prober *prober, const struct dnsq_answer *answer)
@@ -336,6 +347,7 @@ static void find_lost(struct prober *prober, int64_t *next_ms)
 		if (is_late(probe) && prober->heard_ms >= probe->first_ms) {
 			not_served(probe);
 		} else {
+			probe->lost++;
 			ask_later(probe);
 		}
 	}
