@@ -100,7 +100,10 @@ struct layout {
 	size_t row_columns;      /* so many of them */
 	const char *delete_row;  /* id */
 	const char *delete_rows; /* zone id */
-	const char *count_rows;  /* zone ids -> zone id, number of rows */
+	/* zone texts -> ids that rows of such a zone have and no zone has; NULL: nobody would be
+	 * served those. */
+	const char *select_orphans;
+	const char *count_rows; /* zone ids -> zone id, number of rows */
 };
 
 extern const struct layout layout_coredns;

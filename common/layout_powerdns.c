@@ -264,6 +264,11 @@ const struct layout layout_powerdns = {
 	.row_columns = 8,
 	.delete_row = "DELETE FROM records WHERE id = ?",
 	.delete_rows = "DELETE FROM records WHERE domain_id = ?",
+	/* PowerDNS serves them. */
+	.select_orphans =
+		"SELECT r.domain_id FROM records r LEFT JOIN domains d ON d.id = r.domain_id"
+		" WHERE r.name IN (%s) AND r.type = 'SOA' AND r.domain_id IS NOT NULL"
+		" AND d.id IS NULL",
 	.count_rows = "SELECT domain_id, COUNT(*) FROM records WHERE domain_id IN (%s)"
 		      " GROUP BY domain_id",
 };

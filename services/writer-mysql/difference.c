@@ -67,7 +67,13 @@ static enum outcome remove_rows(struct transaction *transaction, struct reason *
 			}
 		}
 	}
-	if (rows != 0) {
+	if (transaction->orphan_count != 0) {
+		outcome = sql_write(database->sql, database->layout->delete_rows,
+				    &(struct sql_column){.numbers = transaction->orphans}, 1,
+				    transaction->orphan_count, &removed, why);
+		transaction->removed += (int64_t)removed;
+	}
+	if (outcome == OK && rows != 0) {
 		outcome = sql_write(database->sql, database->layout->delete_row,
 				    &(struct sql_column){.numbers = transaction->numbers[0]}, 1,
 				    rows, NULL, why);

@@ -200,6 +200,29 @@ static enum outcome read_zones(struct transaction *transaction, struct reason *w
 			   transaction->count, transaction_note_zone, transaction, why);
 }
 
+static void note_orphan(void *context, const struct sql_field *fields)
+{
+	struct transaction *transaction = context;
+
+	transaction->orphans = xrealloc(transaction->orphans, (transaction->orphan_count +
+							       1) * sizeof(*transaction->orphans));
+	transaction->orphans[transaction->orphan_count++] = fields[0].number;
+}
+
+/* Rows under our zones' names whose zone somebody removed alone (a dump that was loaded while we
+ * worked): texts[0] still holds the zone texts. */
+static enum outcome read_orphans(struct transaction *transaction, struct reason *why)
+{
+	const char *select = transaction->database->layout->select_orphans;
+
+	if (select == NULL) {
+		return OK;
+	}
+	return sql_read_in(transaction->database->sql, select,
+			   (struct sql_column){.texts = transaction->texts[0]}, transaction->count,
+			   note_orphan, transaction, why);
+}
+
 /* The rows of all zones that are there and will not simply go. */
 static enum outcome read_rows(struct transaction *transaction, struct reason *why)
 {
@@ -328,12 +351,15 @@ static void decide(const struct database *database, struct job *job)
 static enum outcome run(struct transaction *transaction, struct reason *why)
 {
 	struct database *database = transaction->database;
-	bool anything = false;
+	bool anything;
 	enum outcome outcome;
 
 	outcome = sql_run(database->sql, "START TRANSACTION", why);
 	if (outcome == OK) {
 		outcome = read_zones(transaction, why);
+	}
+	if (outcome == OK) {
+		outcome = read_orphans(transaction, why);
 	}
 	for (size_t i = 0; outcome == OK && i < transaction->count; i++) {
 		fence(transaction->by_zone[i]);
@@ -344,6 +370,7 @@ static enum outcome run(struct transaction *transaction, struct reason *why)
 	if (outcome != OK) {
 		return outcome;
 	}
+	anything = transaction->orphan_count != 0;
 	for (size_t i = 0; i < transaction->count; i++) {
 		struct job *job = transaction->by_zone[i];
 
@@ -405,6 +432,7 @@ enum outcome transaction_run(struct database *database, struct job *const *jobs,
 	for (size_t i = 0; i < 4; i++) {
 		free(transaction.texts[i]);
 	}
+	free(transaction.orphans);
 	free(transaction.by_id);
 	free(transaction.by_zone);
 	return outcome;
