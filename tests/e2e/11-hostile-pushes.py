@@ -157,7 +157,7 @@ def refused(answer, statuses):
 with story.Story("Hostile pushes are refused with a clear text, and nothing changes by them") as s:
     s.ok("a good push is acknowledged", story.push(ZONE, GOOD) == "ok")
     wanted = {ZONE: {story.expected(ZONE, 7)}}
-    story.converge(s, 10, "both name servers serve it", wanted)
+    story.converge(s, 10, "all name servers serve it", wanted)
     ends = story.end_offsets("dadns.pushes")
     s.ok("the log's ends are known", len(ends) == 12, ends)
 
@@ -184,8 +184,11 @@ with story.Story("Hostile pushes are refused with a clear text, and nothing chan
     s.ok("the door lives and answers", story.status_and_body(raw(request_bytes("GET", "/CMD_API_LOGIN_TEST")))[0] == 200)
     s.ok("no cut push reached the log", story.end_offsets("dadns.pushes") == ends)
     s.ok("the zone is served as before", story.unlike(wanted) == [], story.unlike(wanted))
-    s.ok("and both name servers show nothing of victim.example",
-         [story.serial(ns, "victim.example") for ns in ("ns1", "ns2")] == ["REFUSED", "REFUSED"])
+    shown = [story.serial(ns, "victim.example") for ns in story.SERVERS]
+    s.ok("and no name server shows anything of victim.example", set(shown) == {"REFUSED"}, shown)
+    for dc in ("dc1", "dc2"):
+        names = [name for name, in story.sql(dc, "SELECT zone FROM dadns_zones") if "victim" in name]
+        s.ok(f"nor is there a word of it in {dc}", not names, names)
     s.ok("a good push still works", story.push(ZONE, story.zone_text(ZONE, 9)) == "ok")
     story.converge(s, 10, "and is served", {ZONE: {story.expected(ZONE, 9)}})
     moved = {p: o - ends[p] for p, o in story.end_offsets("dadns.pushes").items() if o != ends[p]}

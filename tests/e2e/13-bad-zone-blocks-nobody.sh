@@ -3,7 +3,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/e2e.sh"
 story "A zone that named refuses is put aside: it keeps its last good content and delays nobody"
 
-both() { serves ns1 "$1" "$2" && serves ns2 "$1" "$2"; }
 said() { says "$3" status "$1" "$2" "$4"; }
 partition_of() { # the partition of its last value in dadns.zones
 	kcat -b "$KAFKA_BROKERS" -X fetch.wait.max.ms=10 -C -q -e -o beginning -t dadns.zones -f '%k %p\n' | grep "^$1 " | tail -n 1 | cut -d ' ' -f 2
@@ -26,10 +25,10 @@ crowd() { # LINES of one RRset
 zone=$(new_zone bad)
 mapfile -t others < <(/usr/bin/python3 tests/lib/same_partition.py "$zone" 6)
 ok "a good version of the zone is acknowledged" push <(zone_text "$zone" 1 192.0.2.77) "$zone" fred
-eventually 5 "and served by both" both "$zone" 1
+eventually 5 "and served by all" all_serve "$zone" 1
 
 ok "a version with 100 addresses at a name is acknowledged" push <(zone_text "$zone" 2 192.0.2.77 "$(crowd 100)") "$zone" fred
-eventually 5 "named takes 100" both "$zone" 2
+eventually 5 "named takes 100, PowerDNS too" all_serve "$zone" 2
 ok "a version with 101 addresses at a name is acknowledged: it is DNS" \
 	push <(zone_text "$zone" 3 192.0.2.88 "$(crowd 101)") "$zone" fred
 
@@ -41,7 +40,7 @@ done
 i=0
 for other in "${others[@]}"; do
 	i=$((i + 1))
-	eventually 3 "zone $i is served at once" both "$other" $i
+	eventually 3 "zone $i is served at once" all_serve "$other" $i
 	ok "it is in the same partition" says "$(partition_of "$zone")" partition_of "$other"
 done
 
@@ -51,6 +50,12 @@ for ns in ns1 ns2; do
 	printf '#   %s\n' "$(status $ns "$zone" .reason)"
 	ok "$ns serves the previous version" serves $ns "$zone" 2
 	ok "$ns: the previous version is what lies on disk" says '*serial=2 state=zone' on_disk $ns "$zone"
+done
+eventually 5 "named's limit is named's: PowerDNS serves the refused version" serves dc2 "$zone" 3
+ok "with all its 101 addresses" says 101 eval 'ask dc2 "crowd.$zone" A +tcp +short | wc -l'
+for dc in dc1 dc2; do
+	eventually 5 "$dc has it" rows_digest "$dc" "$zone" "$(log_digest "$zone")"
+	eventually 5 "and says applied" said "$dc" "$zone" 'applied 3' '"\(.state) \(.serial)"'
 done
 zone_waits_aside() { [ "$(metric writer-ns1 dadns_writer_aside_zones)" -ge 1 ] && [ "$(metric writer-ns2 dadns_writer_aside_zones)" -ge 1 ]; }
 ok "the writers count it as put aside" zone_waits_aside
@@ -72,13 +77,15 @@ ok "a bad zone that named never had is acknowledged" push <(zone_text "$fresh" 1
 eventually 5 "it is put aside" said ns1 "$fresh" retrying .state
 ok "and not half there" says 'REFUSED' soa ns1 "$fresh"
 ok "the delete of a zone beside it is acknowledged" da_delete "$DA_HOST" "${others[0]}"
-eventually 3 "and done at once" both "${others[0]}" REFUSED
+eventually 3 "and done at once" all_serve "${others[0]}" REFUSED
 
 # healing: a good push, or a delete
 ok "a good push is acknowledged" push <(zone_text "$zone" 4) "$zone" fred
-eventually 5 "and served at once, not at the next try" both "$zone" 4
+eventually 5 "and served at once, not at the next try" all_serve "$zone" 4
 eventually 5 "the status is applied" said ns1 "$zone" 'applied 4' '"\(.state) \(.serial)"'
+eventually 5 "PowerDNS has the bad new zone" serves dc2 "$fresh" 1
 ok "the bad new zone is deleted" da_delete "$DA_HOST" "$fresh"
+eventually 5 "nobody has it any more" all_serve "$fresh" REFUSED
 eventually 5 "that ends its tries" said ns1 "$fresh" 'true' '.deleted and (.state == "applied" or .state == "verified")'
 nobody_aside() { [ "$(metric writer-ns1 dadns_writer_aside_zones)" = 0 ] && [ "$(metric writer-ns2 dadns_writer_aside_zones)" = 0 ]; }
 eventually 5 "nothing is put aside any more" nobody_aside

@@ -4,10 +4,13 @@
 
 First every abort mark that stands in the source is hit in turn, with pushes in flight; then each process is
 killed 20 times at random moments of a burst over 2,000 zones. A zone must end at its last acknowledged
-change or at a later one that nobody answered; never at anything older (reliability.md 3.4, C1).
+change or at a later one that nobody answered; never at anything older (reliability.md 3.4, C1). That is what each
+name server must serve, and the rows in each database must be the log's value by digest.
 
 SEED, KILLS and ZONES of the environment choose another run.
 """
+import contextlib
+import json
 import os
 import random
 import re
@@ -18,7 +21,9 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import rows  # noqa: E402
 import story  # noqa: E402
+import tables  # noqa: E402
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))
 KILLS = int(os.environ.get("KILLS") or 20)
@@ -125,7 +130,8 @@ class Flow:
     """What is on its way, as the topics tell it: zones with pushes not judged, with values not yet served."""
 
     def __init__(self):
-        self.pushed, self.newest, self.done = {}, {}, {"judge": {}, "ns1": {}, "ns2": {}}
+        self.pushed, self.newest = {}, {}
+        self.done = {speaker: {} for speaker in ("judge", *story.BACKENDS)}
         self.followers = [story.Follower("dadns.pushes", self.push), story.Follower("dadns.zones", self.zone),
                           story.Follower("dadns.status", self.status)]
 
@@ -143,6 +149,8 @@ class Flow:
 
     def status(self, key, offset, payload):
         speaker, _, zone = key.partition("/")
+        if not zone:  # of a backend as a whole
+            return
         if speaker == "judge" or '"state":"applied"' in payload or '"state":"verified"' in payload:
             done = self.done[speaker]
             done[zone] = max(done.get(zone, (0, 0)), self.offset(payload))
@@ -163,17 +171,19 @@ class Flow:
 # ---- marks -------------------------------------------------------------------------------------------------------
 
 def marks():
-    """(process, mark) for each mark("...") of the source; a mark in common/ belongs to whoever runs that code."""
+    """(process, mark) for each mark("...") of the source; a mark in common/ belongs to whoever runs that code. None: to
+    nobody here."""
+    homes = {"services/ingest/": ["ingest"], "services/writer-bind/": ["writer-ns1"],
+             "services/writer-mysql/": ["writer-dc1", "writer-dc2"], "common/writer": ["writer-ns1", "writer-dc2"]}
     found = subprocess.run(["grep", "-rnoE", r'\bmark\("[a-z_.]+"\)', "--include=*.c", "common", "services"], capture_output=True,
                            text=True, check=True).stdout
     pairs = []
     for line in found.splitlines():
         path, _, rest = line.partition(":")
         name = re.search(r'mark\("([a-z_.]+)"\)', rest)[1]
-        process = "ingest" if path.startswith("services/ingest/") else "writer-ns1" if (
-            path.startswith(("services/writer-bind/", "common/writer"))) else None
-        if (process, name) not in pairs:
-            pairs.append((process, name))
+        for process in next((homes[home] for home in homes if path.startswith(home)), [None]):
+            if (process, name) not in pairs:
+                pairs.append((process, name))
     return pairs
 
 
@@ -256,6 +266,75 @@ def kill_at_random(process, seed, kills, load, flow, flying, problems):
         story.start(process, nowait=True)
 
 
+class Curious(threading.Thread):
+    """Asks PowerDNS for zones all the time: its caches are full of what it should forget."""
+
+    def __init__(self, seed):
+        super().__init__(daemon=True)
+        self.rng, self.zones, self.asked, self.stopping = random.Random(seed), [], 0, False
+        self.start()
+
+    def run(self):
+        while not self.stopping:
+            if self.zones:
+                zone = self.rng.choice(self.zones)
+                story.ask("dc2", *self.rng.choice(((zone, "SOA"), (f"_n.{zone}", "TXT"))), patience=0.2)
+                self.asked += 1
+            time.sleep(0.005)
+
+
+def cached(zone):
+    """PowerDNS's answers by UDP, so out of its caches: the serial and the text that tells the number."""
+    reply = story.ask("dc2", f"_n.{zone}", "TXT")
+    return story.serial("dc2", zone), [rdata.to_text() for rrset in reply.answer for rdata in rrset] if reply else "TIMEOUT"
+
+
+def newest(zones):
+    """What dadns.zones says: zone -> (last version, highest version, its number or None, its digest or "absent")."""
+    found = {}
+    for zone, _, _, text in story.records("dadns.zones", zones):
+        value = json.loads(text)
+        version = story.version_of(value)
+        highest = found.get(zone, (0, (0, 0)))[1:]
+        if version >= highest[0]:
+            highest = version, *((None, "absent") if value.get("deleted") else (value["serial"], value["digest"]))
+        found[zone] = version, *highest
+    return found
+
+
+@contextlib.contextmanager
+def connections_kept():
+    """Thousands of zones are read: not over a new connection each."""
+    connect, kept = rows.connect, {backend: rows.connect(backend) for backend in tables.DATABASES}
+    rows.connect = lambda backend: contextlib.nullcontext(kept[backend])
+    try:
+        yield
+    finally:
+        rows.connect = connect
+        for conn in kept.values():
+            conn.close()
+
+
+def everything_right(s, what, wanted):
+    """The log, the name servers and the databases hold `wanted` and agree with each other."""
+    story.converge(s, 60, f"all {len(wanted)} zones are served as last acknowledged, by AXFR: {what}", wanted)
+    log = newest(wanted)
+    unsettled = [zone for zone in log if log[zone][0] != log[zone][1]]
+    s.ok(f"none of {len(log)} zones of dadns.zones ends at an older version", log and not unsettled, unsettled[:5])
+    with connections_kept():
+        tables.become_right(s, 30, "the rows of each zone are the log's value by digest, in both layouts",
+                            {zone: log[zone][3] if zone in log else "absent" for zone in wanted})
+    left = {zone: log[zone][2] if zone in log else None for zone in wanted}
+
+    def forgotten():
+        wrong = [(zone, n, got) for zone, n in left.items() for got in [cached(zone)]
+                 if got != (("REFUSED", []) if n is None else (n, [f'"{n}"']))]
+        for zone in left.keys() - {zone for zone, _, _ in wrong}:
+            del left[zone]
+        return True if not wrong else f"{len(wrong)} are not: {wrong[:3]}"
+    s.eventually(20, "and what PowerDNS answers out of its caches", forgotten)
+
+
 def everything_is_ready():
     waits = [name for name in PROCESSES if not (story.alive(name) and story.ready(name))]
     return True if not waits else f"not ready: {waits}"
@@ -268,7 +347,7 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
 
     # ---- every mark
     pairs = marks()
-    s.ok(f"the source has marks: {len(pairs)}", len(pairs) >= 12, pairs)
+    s.ok(f"the source has marks: {len(set(name for _, name in pairs))}", len(pairs) >= 12, pairs)
     strange = [name for process, name in pairs if process is None]
     s.ok("each stands in a process that this story can kill", not strange, strange)
     pairs = [(process, name) for process, name in pairs if process]
@@ -278,7 +357,7 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     threading.Thread(target=crowd_zone, args=(small, stop_crowd), daemon=True).start()
     results = {}
     hitters = [threading.Thread(target=hit_marks, args=(process, [name for p, name in pairs if p == process], (1, 7), results, small, flow))
-               for process in ("ingest", "writer-ns1")]
+               for process in dict(pairs)]
     for thread in hitters:
         thread.start()
     for thread in hitters:
@@ -294,11 +373,12 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     small.stop()
     s.ok(f"{small.acked} changes were acknowledged, {small.unanswered} not answered, {small.refused} answered with error=1",
          small.acked > 200, small.refusals[-3:])
-    wanted = small.wanted()
-    story.converge(s, 30, f"all {len(wanted)} zones are served as last acknowledged", wanted)
+    everything_right(s, "after every mark", small.wanted())
 
     # ---- random kills
+    curious = Curious(SEED)
     big = Load("crash", ZONES, 0.1)  # a burst first, without pauses
+    curious.zones = big.zones
     big.start(SEED + 1)
     s.eventually(30, "the burst has begun", lambda: big.acked > 50 or big.acked)
     problems, flying = [], {process: [] for process in PROCESSES}
@@ -322,20 +402,14 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     wanted = big.wanted()
     deleted = sum(1 for right in wanted.values() if right == {"absent"})
     s.ok(f"{len(wanted)} zones, {deleted} of them deleted in the end", len(wanted) == ZONES and deleted > ZONES // 100)
-    story.converge(s, 60, "both name servers serve each zone as last acknowledged, by AXFR", wanted)
-    wrong = story.unlike(wanted)
-    s.ok("and still do when all is looked at once more", wrong == [], wrong[:5])
-    gone = [(ns, zone, story.serial(ns, zone)) for zone, right in wanted.items() if right == {"absent"} for ns in ("ns1", "ns2")]
+    everything_right(s, "after every kill", wanted)
+    curious.stopping = True
+    s.ok(f"all the time PowerDNS was asked, {curious.asked} times", curious.asked > 100)
+    wrong = story.unlike(wanted, ("ns1", "ns2"))
+    s.ok("nothing has changed when all is looked at once more", wrong == [], wrong[:5])
+    gone = [(ns, zone, story.serial(ns, zone)) for zone, right in wanted.items() if right == {"absent"} for ns in story.SERVERS]
     s.ok("deleted zones are REFUSED", all(answer == "REFUSED" for _, _, answer in gone), [g for g in gone if g[2] != "REFUSED"][:5])
-    both = [zone for zone in big.zones[::20] if story.serial("ns1", zone) != story.serial("ns2", zone)]
-    s.ok("both name servers agree", not both, both)
-
-    # the log itself: an acknowledged change is in dadns.pushes, and dadns.zones ends at its highest version
-    last, highest = {}, {}
-    for zone, _, _, value in story.records("dadns.zones", wanted):
-        last[zone] = Flow.offset(value)
-        highest[zone] = max(highest.get(zone, (0, 0)), last[zone])
-    unsettled = [zone for zone in last if last[zone] != highest[zone]]
-    s.ok(f"none of {len(last)} zones of dadns.zones ends at an older version", last and not unsettled, unsettled[:5])
+    apart = [zone for zone in big.zones[::20] if len({story.serial(ns, zone) for ns in story.SERVERS}) != 1]
+    s.ok("all name servers agree", not apart, apart)
     wrong = story.went_back(wanted)
     s.ok("no writer applied an older version after a newer one", not wrong, wrong[:3])

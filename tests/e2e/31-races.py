@@ -15,11 +15,13 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import story  # noqa: E402
+import tables  # noqa: E402
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))
 ZONES = 200
 DOORS = ("INGEST_URL", "INGEST_2_URL")
 A, B = "da1.hoster.example", "da2.hoster.example"
+WRITERS = [f"writer-{backend}" for backend in story.BACKENDS]
 
 
 class Step:
@@ -137,7 +139,7 @@ with story.Story(f"Races through two doors: what the log says is what is served,
     gone = sum(1 for right in wanted.values() if right == {"absent"})
     s.ok(f"of {ZONES} zones {gone} are gone in the end, and not all", 10 < gone < ZONES - 10)
 
-    story.converge(s, 30, "both name servers serve what the log says", wanted)
+    story.converge(s, 30, "all name servers serve what the log says", wanted)
 
     def zones_topic():
         highest, last = {}, {}
@@ -169,13 +171,16 @@ with story.Story(f"Races through two doors: what the log says is what is served,
                 answers[zone, door] = (body, right)
     s.ok("both doors say so when they are asked for exists", not answers, list(answers.items())[:5])
 
+    digests = tables.decided(s, {zone: state[1] if state else None for zone, state in states.items()})
+    tables.become_right(s, 10, "and both databases have it, by digest", digests)
+
     # the same log once more, from its beginning
-    for name in ("writer-ns1", "writer-ns2", "ns1", "ns2"):
+    for name in (*WRITERS, "ns1", "ns2"):
         story.stack("stop", name)
-    for ns in ("ns1", "ns2"):
-        said = story.reset_group(f"dadns.writer.{ns}")
-        s.ok(f"{ns}: the group's offsets are forgotten", "successful" in said, said)
-    for name in ("ns1", "ns2", "writer-ns1", "writer-ns2"):
+    said = story.reset_group(*(f"dadns.writer.{backend}" for backend in story.BACKENDS))
+    s.ok("the groups' offsets are forgotten", "was successful" in said, said)
+    changed = {dc: story.sql(dc, "SELECT value FROM dadns_meta WHERE name = 'changed'") for dc in tables.DATABASES}
+    for name in ("ns1", "ns2", *WRITERS):
         story.stack("start", name)
 
     values = len([zone for zone in zones if states[zone]])
@@ -185,11 +190,15 @@ with story.Story(f"Races through two doors: what the log says is what is served,
     def read_again():
         """Metrics count from a process's start: it must have looked at every zone."""
         back.extend(story.unlike(wanted))
-        counts = [story.metric(name, "dadns_writer_zones_total") for name in ("writer-ns1", "writer-ns2")]
+        counts = [story.metric(name, "dadns_writer_zones_total") for name in WRITERS]
         return True if min(counts) >= values else counts
-    s.eventually(30, "both writers read everything again", read_again)
-    story.converge(s, 30, "and both name servers still serve what the log says", wanted)
+    s.eventually(30, "all writers read everything again", read_again)
+    story.converge(s, 30, "and all name servers still serve what the log says", wanted)
     back += story.unlike(wanted)
     s.ok("nothing old came back, not for a moment", not back, back[:5])
+    wrong = tables.wrong_rows(digests)
+    s.ok("the rows are what they were", not wrong, wrong)
+    again = {dc: story.sql(dc, "SELECT value FROM dadns_meta WHERE name = 'changed'") for dc in tables.DATABASES}
+    s.ok("and neither database was written to at all", again == changed, (changed, again))
     wrong = story.went_back(zones)
     s.ok("no writer applied an older version after a newer one", not wrong, wrong[:3])

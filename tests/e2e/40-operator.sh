@@ -4,6 +4,7 @@
 story "What an operator sees and does: topics, configuration, health, secrets, starting and stopping"
 
 CONFIG=$STACK_DIR/dadns.yml
+SERVICES="ingest writer-ns1 writer-ns2 writer-dc1 writer-dc2"
 kafka_configs() { # TOPIC add|delete SETTING…
 	local verb=$2 topic=$1
 	shift 2
@@ -37,15 +38,25 @@ ok "the epoch is one, and the same as before" says "$before" epoch
 ok "an unknown command is refused" says 2 eval '"$BIN/dadns" frobnicate >/dev/null 2>&1; echo $?'
 
 # ---- configuration and help -------------------------------------------------------------------------------
-for program in ingest writer-bind dadns; do
+for program in ingest writer-bind writer-mysql dadns; do
 	ok "$program --help speaks of --config" says '*--config*' "$BIN/$program" --help
 	ok "$program --version names a version" says '*[0-9a-z]*' "$BIN/$program" --version
 done
 ok "ingest --help lists its keys" says '*app.listen*' "$BIN/ingest" --help
 ok "ingest --check-config is content with the stack's file" "$BIN/ingest" --config "$CONFIG" --check-config
 ok "writer-bind too" "$BIN/writer-bind" --config "$CONFIG" --backend ns1 --check-config
-ok "both are content with the example in deploy/" eval 'DADNS_APP_AUTH_PASSWORD=x "$BIN/ingest" --config deploy/dadns.yml --check-config &&
-	DADNS_APP_AUTH_PASSWORD=x "$BIN/writer-bind" --config deploy/dadns.yml --backend ns1 --check-config'
+for dc in dc1 dc2; do
+	ok "writer-mysql too, for $dc" "$BIN/writer-mysql" --config "$CONFIG" --backend $dc --check-config
+done
+example() { # PROGRAM [ARGUMENT…], with secrets that are not in files
+	DADNS_APP_AUTH_PASSWORD=x DADNS_DNS_BACKENDS_DC1_PASSWORD=x DADNS_DNS_BACKENDS_DC2_PASSWORD=x \
+		DADNS_DNS_BACKENDS_DC2_API_KEY=x "$BIN/$1" --config deploy/dadns.yml "${@:2}" --check-config
+}
+ok "ingest is content with the example in deploy/" example ingest
+ok "writer-bind too" example writer-bind --backend ns1
+for dc in dc1 dc2; do
+	ok "writer-mysql too, for $dc" example writer-mysql --backend $dc
+done
 ok "the named.conf beside it is one" named-checkconf <(grep -v rndc.key deploy/named.conf | sed 's/ keys { "rndc-key"; }//')
 ok "and prints no secret" not grep -F "$INGEST_PASSWORD" <("$BIN/ingest" --config "$CONFIG" --check-config 2>&1)
 bad() { # SENTENCE WORD SED_EXPRESSION: exit code 78 and a text with WORD
@@ -56,11 +67,17 @@ bad "a value out of range is refused by name" topics.partitions 's/partitions: 1
 bad "a word for a number is refused by name" topics.partitions 's/partitions: 12/partitions: many/'
 bad "an unknown key is refused by name" listn 's/  listen:/  listn:/'
 bad "a password file that is not there is named" no-such-file 's/ingest-password/no-such-file/'
-ok "a backend that is not configured is refused" says '78 *ns9*' eval \
-	'text=$("$BIN/writer-bind" --config "$CONFIG" --backend ns9 --check-config 2>&1); echo "$? $text"'
+for program in writer-bind writer-mysql; do
+	ok "$program: a backend that is not configured is refused" says '78 *ns9*' eval \
+		'text=$("$BIN/$program" --config "$CONFIG" --backend ns9 --check-config 2>&1); echo "$? $text"'
+done
+ok "writer-mysql refuses a name server's stanza" says '78 *ns1*bind*' eval \
+	'text=$("$BIN/writer-mysql" --config "$CONFIG" --backend ns1 --check-config 2>&1); echo "$? $text"'
+ok "writer-bind a database's" says '78 *dc1*coredns_mysql*' eval \
+	'text=$("$BIN/writer-bind" --config "$CONFIG" --backend dc1 --check-config 2>&1); echo "$? $text"'
 
 # ---- health and metrics ---------------------------------------------------------------------------------------
-for name in ingest writer-ns1 writer-ns2; do
+for name in $SERVICES; do
 	ok "$name: /livez" admin $name /livez
 	ok "$name: /readyz" admin $name /readyz
 	ok "$name: /metrics is Prometheus text, each family with HELP and TYPE" eval \
@@ -75,7 +92,7 @@ pushes=$(metric ingest dadns_door_requests_total)
 zone=$(new_zone operator)
 ok "a push" push <(zone_text "$zone" 1) "$zone" fred
 ok "is counted" [ "$(metric ingest dadns_door_requests_total)" -gt "$pushes" ]
-eventually 5 "and served" serves ns1 "$zone" 1
+eventually 5 "and served" all_serve "$zone" 1
 
 # ---- secrets -----------------------------------------------------------------------------------------------------
 canary=canary-$RANDOM$RANDOM-secret
@@ -91,7 +108,7 @@ zone_text "$zone" 2 192.0.2.10 "note 60 IN TXT \"body-$canary\"" >"$E2E_WORK/zon
 ok "with a planted password the right login works" eval 'DA_PASSWORD=$canary push "$E2E_WORK/zone" "$zone" fred'
 ok "the old one does not" eval '! push "$E2E_WORK/zone" "$zone" fred'
 ok "a wrong one is planted too" eval '! DA_USER=mallory DA_PASSWORD="wrong-$canary" push "$E2E_WORK/zone" "$zone" fred'
-eventually 5 "the push is served" serves ns1 "$zone" 2
+eventually 5 "the push is served" all_serve "$zone" 2
 secret=$(base64 -w 0 <<<"$canary" | cut -c 1-20)
 login=$(printf '%s:%s' "$INGEST_USER" "$canary" | base64 -w 0)
 clean() { # FILE
@@ -99,19 +116,23 @@ clean() { # FILE
 }
 printf 'login %s\n' "$canary" >"$E2E_WORK/leak"
 ok "a leak would be seen" not clean "$E2E_WORK/leak"
-for name in ingest writer-ns1 writer-ns2; do
+# What the servers' clients know: the databases' passwords, PowerDNS's key, rndc's.
+find "$STACK_DIR/secrets" -type f ! -name ingest-password -exec cat {} + >"$E2E_WORK/keys"
+sed -n 's/.*secret "\(.*\)";.*/\1/p' "$STACK_DIR"/ns?/rndc.key >>"$E2E_WORK/keys"
+ok "there are keys that must not be told" [ "$(grep -c . "$E2E_WORK/keys")" -ge 6 ]
+for name in $SERVICES; do
 	ok "no secret in $name's log" clean "$STACK_DIR/logs/$name.log"
 	ok "no zone body in $name's log" not grep -qF "body-$canary" "$STACK_DIR/logs/$name.log"
 	admin $name /metrics >"$E2E_WORK/metrics"
 	ok "nor in its metrics" not grep -qF "$canary" "$E2E_WORK/metrics"
 	tr '\0' '\n' <"/proc/$(cat "$STACK_DIR/pids/$name.pid")/cmdline" >"$E2E_WORK/argv"
 	ok "nor in its arguments" not grep -qF "$canary" "$E2E_WORK/argv"
-	sed -n 's/.*secret "\(.*\)";.*/\1/p' "$STACK_DIR/ns1/rndc.key" >"$E2E_WORK/rndc"
-	ok "nor the rndc key in its log" not grep -qFf "$E2E_WORK/rndc" "$STACK_DIR/logs/$name.log"
+	ok "nor a server's key in any of them" not grep -qFf "$E2E_WORK/keys" "$STACK_DIR/logs/$name.log" \
+		"$E2E_WORK/metrics" "$E2E_WORK/argv"
 done
 for name in pushes zones status dead-letters audits; do
 	topic dadns.$name -f '%k %h %s\n' >"$E2E_WORK/topic"
-	ok "no secret in dadns.$name" clean "$E2E_WORK/topic"
+	ok "no secret in dadns.$name" eval 'clean "$E2E_WORK/topic" && not grep -qFf "$E2E_WORK/keys" "$E2E_WORK/topic"'
 done
 cp -p "$E2E_WORK/password" "$STACK_DIR/secrets/ingest-password"
 stack stop ingest >/dev/null
@@ -127,7 +148,12 @@ burst() { # NAME COUNT SERIAL: pushes it acknowledged, one a line
 	return 0
 }
 stem=$(new_zone term)
-for name in ingest writer-ns1; do
+# in_dc1 NAME: the zones of its bursts that stand there
+in_dc1() {
+	sql dc1 "SELECT TRIM(TRAILING '.' FROM z.zone_name) FROM zones z JOIN records r ON r.zone_id = z.id
+		WHERE r.type = 'SOA' AND z.zone_name LIKE '%-$1-$stem.'" | sort
+}
+for name in ingest writer-ns1 writer-dc1 writer-dc2; do
 	for part in a b; do
 		burst "$part-$name-$stem" 25 1 >"$E2E_WORK/acked.$part" &
 	done
@@ -143,31 +169,36 @@ for name in ingest writer-ns1; do
 	all_served() {
 		local zone
 		while read -r zone; do
-			serves ns1 "$zone" 1 && serves ns2 "$zone" 1 || return 1
+			all_serve "$zone" 1 || return 1
 		done < <(cat "$E2E_WORK"/acked.?)
+		[ -z "$(comm -23 <(sort "$E2E_WORK"/acked.?) <(in_dc1 "$name"))" ]
 	}
 	ok "$name: something was acknowledged" [ -s "$E2E_WORK/acked.a" ]
-	eventually 20 "$name: every push that was acknowledged is served" all_served
+	eventually 20 "$name: every push that was acknowledged is served, and in dc1" all_served
 	rm -f "$E2E_WORK"/acked.?
 done
 
 # ---- started in any order ----------------------------------------------------------------------------------------------
 stack down >/dev/null
-STACK_NOWAIT=1 stack start writer-ns1 >/dev/null
-STACK_NOWAIT=1 stack start ingest >/dev/null
-STACK_NOWAIT=1 stack start writer-ns2 >/dev/null
-eventually 5 "a writer without Kafka and named lives" admin writer-ns1 /livez
-eventually 5 "and says what it waits for" says '*topics*' eval 'admin writer-ns1 /readyz 2>&1; true'
+for name in writer-ns1 writer-dc2 ingest writer-ns2 writer-dc1; do
+	STACK_NOWAIT=1 stack start $name >/dev/null
+done
+for name in writer-ns1 writer-dc1; do
+	eventually 5 "$name lives without Kafka and its server" admin $name /livez
+	eventually 5 "and says what it waits for" says '*topics*' eval "admin $name /readyz 2>&1; true"
+done
 eventually 5 "ingest without Kafka lives" admin ingest /livez
 ok "and says that it is not ready" not admin ingest /readyz
 # I1: nobody is told error=0 for what is not in the log.
 ok "a push without Kafka is answered with an error that says why" says 'error=1&text=*' push <(zone_text "$zone" 3) "$zone" fred
 stack start kafka >/dev/null
 stack start ns1 >/dev/null
-stack start redis >/dev/null
-stack start ns2 >/dev/null
-for name in ingest writer-ns1 writer-ns2; do
+for name in redis dc2 ns2 mariadb; do # dc2 waits for its database by itself
+	STACK_NOWAIT=1 stack start $name >/dev/null
+done
+for name in $SERVICES; do
 	eventually 30 "$name comes up when the others are there" admin $name /readyz
 done
 ok "a push is acknowledged" push <(zone_text "$zone" 4) "$zone" fred
-eventually 15 "and served by both" eval 'serves ns1 "$zone" 4 && serves ns2 "$zone" 4'
+eventually 15 "and served by all" all_serve "$zone" 4
+eventually 5 "and in dc1" rows_digest dc1 "$zone" "$(log_digest "$zone")"

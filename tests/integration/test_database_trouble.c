@@ -484,6 +484,8 @@ static const char *content(int generation)
 	return buf_text(&text);
 }
 
+static const char *self; /* this program, as it was called */
+
 /* In another process that ends, as by SIGKILL, at `mark`. */
 static void apply_and_die_at(const char *mark, const struct given *given)
 {
@@ -496,9 +498,8 @@ static void apply_and_die_at(const char *mark, const struct given *given)
 		setenv("DADNS_ABORT_AT", mark, 1);
 		snprintf(offset, sizeof(offset), "%d", (int)given->value.version.offset);
 		snprintf(port, sizeof(port), "%d", (int)server.port);
-		execl("/proc/self/exe", "test_database_trouble", layout->type, port, schema,
-		      given->value.zone.text, given->value.deleted ? "delete" : "save", offset,
-		      (char *)NULL);
+		execl(self, self, layout->type, port, schema, given->value.zone.text,
+		      given->value.deleted ? "delete" : "save", offset, (char *)NULL);
 		_exit(127);
 	}
 	waitpid(pid, &status, 0);
@@ -1012,6 +1013,7 @@ int main(int argc, char **argv)
 	if (argc == 7) {
 		return child(argv);
 	}
+	self = argv[0];
 	cmocka_set_test_filter(argc == 2 ? argv[1] : NULL);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

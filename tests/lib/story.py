@@ -260,9 +260,9 @@ def add_backend(story, stanza):
         file.write(text.replace("\n  backends:\n", f"\n  backends:\n{stanza.rstrip()}\n", 1))
 
 
-def fast_takeover(story):
+def fast_takeover(story, after_ms=1000):
     """A killed member of a group is given up after 1 s instead of 8 s."""
-    configure(story, "kafka", session__timeout__ms=1000, heartbeat__interval__ms=250)
+    configure(story, "kafka", session__timeout__ms=after_ms, heartbeat__interval__ms=after_ms // 4)
     for name in PRODUCTS:
         stack("stop", name)
     for name in PRODUCTS:
@@ -464,18 +464,29 @@ def serial(server, zone, patience=1.0):
 
 def unlike(wanted, servers=SERVERS):
     """`wanted`: zone -> set of fingerprints that are right. What is served otherwise, [(server, zone, got)]."""
-    wrong = []
-    for server in servers:
+    return unlike_each({server: wanted for server in servers})
+
+
+def unlike_each(wanted):
+    """The same for server -> zone -> set; all servers at once."""
+    wrong = {server: [] for server in wanted}
+
+    def look(server):
         transfers = Transfers(server)
         try:
-            for zone, right in wanted.items():
+            for zone, right in wanted[server].items():
                 got = transfers.fingerprint(zone)
                 if got not in right:
-                    wrong.append((server, zone, got))
-        except OSError as error:
-            wrong.append((server, "-", str(error)))
+                    wrong[server].append((server, zone, got))
+        except Exception as error:
+            wrong[server].append((server, "-", f"{type(error).__name__}: {error}"))
         transfers.close()
-    return wrong
+    threads = [threading.Thread(target=look, args=(server,)) for server in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [one for found in wrong.values() for one in found]
 
 
 def converge(s, seconds, sentence, wanted, servers=SERVERS):
@@ -483,12 +494,11 @@ def converge(s, seconds, sentence, wanted, servers=SERVERS):
     left = {server: dict(wanted) for server in servers}
 
     def question():
+        wrong = unlike_each(left)
         for server in servers:
-            wrong = unlike(left[server], (server,))
-            left[server] = {zone: wanted[zone] for _, zone, _ in wrong if zone in wanted}
-            if wrong:
-                return f"{len(wrong)} wrong on {server}: {wrong[:3]}"
-        return True
+            zones = [zone for where, zone, _ in wrong if where == server]
+            left[server] = left[server] if "-" in zones else {zone: wanted[zone] for zone in zones}
+        return True if not wrong else f"{len(wrong)} wrong: {wrong[:3]}"
     return s.eventually(seconds, sentence, question, every=0.2)
 
 
