@@ -24,7 +24,7 @@ static const struct config_key keys[] = {
 	KEY(struct settings, database.sql.database, "dns.backends.*.database", NULL,
 	    "the database; its tables are made if they are missing"),
 	KEY(struct settings, database.sql.username, "dns.backends.*.username", NULL,
-	    "needs SELECT, INSERT, UPDATE, DELETE there; CREATE, ALTER, INDEX to make and mend tables"),
+	    "needs SELECT, INSERT, UPDATE, DELETE there; CREATE, ALTER, INDEX, REFERENCES to make and mend tables"),
 	SECRET(struct settings, database.sql.password, "dns.backends.*.password", "",
 	       "of that account"),
 	KEY(struct settings, database.sql.tls_ca, "dns.backends.*.tls_ca", "",
