@@ -2,21 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make bench: our figures beside the bare limits that the same machine gives in the same run, as ratios.
-# Its own stack in build/bench-run, gone afterwards; under ten minutes; an idle machine, please. Writes
+# Its own stack in build/bench-run, gone afterwards; about twelve minutes; an idle machine, please. Writes
 # docs/BENCH.md. Exit code 1: a figure that is wanted was missed (all parts are run first).
 #
 #   accepting   32 clients against a bare librdkafka producer that sends the same bytes, as many in flight
-#   served      from the push until named serves it, one push at a time
-#   drain       a writer alone against an rndc loop on one connection over files already written
+#   served      from the push until named serves it, one push at a time; the same for PowerDNS
+#   drains      a writer alone: into named against an rndc loop on one connection over files already written,
+#               into a database of either layout against bare array statements; PowerDNS's caches
 #   now         a push that must overtake a backlog
-#   memory      of ingest and of the writer with 10,000 zones
+#   memory      of ingest and of the writers with 10,000 zones
+#   apart       named and PowerDNS while the database of a third backend is stopped, or dead
 #
-# The clock of our drain is outside of the writer: from the birth of its first zone file, which is when it began
-# its first batch, until named logs that the last zone is loaded. Nobody else asks named anything meanwhile;
-# that all zones are served is checked afterwards, zone by zone. The bare loop's clock runs from its first
-# command until named answers for its last zone.
 # tools/bench.sh PART… runs only these, in this order, and writes nothing: empty drains now load served memory
-# accept. KEEP=1 leaves the stack. BENCH_SHORT=1 is for work on this script: small numbers, nothing is written.
+# apart accept. DRAINED="ns1 dc1 dc2" chooses what is drained. KEEP=1 leaves the stack. BENCH_SHORT=1 is for work
+# on this script: small numbers, nothing is written.
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -24,22 +23,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export STACK_DIR=${STACK_DIR:-build/bench-run}
 export BIN=${BIN:-build/release}
 BENCH=$BIN/tests/bench
-ROUNDS=3 LOADED=10000 BACKLOG=3000 SAMPLES=300 ACCEPT_S=5 BARE_MS=3000
-[ -z "${BENCH_SHORT:-}" ] || { ROUNDS=1 LOADED=1000 BACKLOG=300 SAMPLES=40 ACCEPT_S=2 BARE_MS=1000; }
+PARTS="empty drains now load served memory apart accept"
+DRAINED=${DRAINED:-ns1 dc1 dc2}
+ROUNDS=3 LOADED=10000 BACKLOG=3000 SAMPLES=300 ACCEPT_S=5 BARE_MS=3000 APART_ROUNDS=5 APART_SAMPLES=200
+[ -z "${BENCH_SHORT:-}" ] || {
+	ROUNDS=1 LOADED=1000 BACKLOG=300 SAMPLES=40 ACCEPT_S=2 BARE_MS=1000 APART_ROUNDS=1 APART_SAMPLES=40
+}
 CLIENTS=32
 SERIAL=2026112100 # rises with every round of pushes
-OUTPUT=$(mktemp)
-BEGAN=$SECONDS
-ROWS=() NOTES=() MISSED=0
-
-# ---- words -----------------------------------------------------------------------------------------
-
-say() { printf '%4d s  %s\n' $((SECONDS - BEGAN)) "$*"; }
-
-die() {
-	say "stopped: $*" >&2
-	exit 1
-}
+. tools/bench/figures.sh
+. tools/bench/named.sh
+. tools/bench/database.sh
 
 release() {
 	local code=$?
@@ -56,58 +50,6 @@ release() {
 }
 trap release EXIT
 trap 'exit 130' INT TERM
-
-# calc EXPRESSION…: awk's arithmetic, two decimals. holds CONDITION
-calc() { awk "BEGIN { printf \"%.2f\", $* }"; }
-holds() { awk "BEGIN { exit !($*) }"; }
-
-median() { printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
-# ratio "OURS…" "BARE…": the median of the rounds' own ratios; a round's two runs follow each other, and
-# whatever else the machine did then was the same for both.
-ratio() {
-	local ours bare all=() i
-	read -ra ours <<<"$1"
-	read -ra bare <<<"$2"
-	for ((i = 0; i < ${#ours[@]}; i++)); do
-		all+=("$(calc "${ours[i]} / ${bare[i]}")")
-	done
-	median "${all[@]}"
-}
-
-# field NAME: from the last line of a program's output, its key=value line.
-field() { tail -n 1 "$OUTPUT" | tr ' ' '\n' | sed -n "s/^$1=//p"; }
-
-# run PROGRAM…: its last line is for us, the others for the reader.
-run() {
-	local code=0
-	"$@" >"$OUTPUT" 2>&1 || code=$?
-	sed '$d' "$OUTPUT" | sed 's/^/        /'
-	tail -n 1 "$OUTPUT" | grep -q = || die "$1: $(tail -n 1 "$OUTPUT")"
-	return $code
-}
-
-# row WHAT OURS BARE RATIO WANTED CONDITION PEER: a condition that awk evaluates; none: printed only.
-row() {
-	local verdict='' text
-	if [ -n "$6" ]; then
-		verdict=yes
-		holds "$6" || { verdict='**no**' && MISSED=$((MISSED + 1)); }
-	fi
-	ROWS+=("| $1 | $2 | $3 | $4 | $5 | $verdict | $7 |")
-	text="$1: $2"
-	[ -z "$3" ] || text+="; bare $3; ratio $4"
-	say "$text${5:+; wanted $5: $verdict}"
-}
-
-# against WHAT UNIT "OURS…" "BARE…" WANTED PEER
-against() {
-	local ours bare share
-	read -ra ours <<<"$3"
-	read -ra bare <<<"$4"
-	share=$(ratio "$3" "$4")
-	row "$1" "$(median "${ours[@]}") $2" "$(median "${bare[@]}") $2" "$share" "≥ $5" "$share >= $5" "$6"
-}
 
 # ---- the stack -------------------------------------------------------------------------------------
 
@@ -136,9 +78,10 @@ judged() {
 
 load() { run "$BENCH/pushload" --to-address "${INGEST_URL#http://}" --user "$INGEST_USER" --password "$INGEST_PASSWORD" "$@"; }
 
+# served --server ADDRESS … --from N …
 served() {
 	run "$BENCH/served" --to-address "${INGEST_URL#http://}" --user "$INGEST_USER" --password "$INGEST_PASSWORD" \
-		--server "$NS1_DNS" "$@" || die "a push was not served"
+		--patience-ms 30000 "$@" || die "a push was not served"
 }
 
 # push_all FROM TO: each once, under a new serial; all decided when this returns.
@@ -150,7 +93,7 @@ push_all() {
 	judged $((before + $2 - $1))
 }
 
-check() { # NS_DNS FROM TO PATIENCE_MS
+check() { # DNS FROM TO PATIENCE_MS
 	run "$BENCH/check_served" --server "$1" --from "$2" --to "$3" --serial $SERIAL --patience-ms "$4" ||
 		die "$(field missing) zones of $2 to $3 are not served with serial $SERIAL"
 }
@@ -161,56 +104,11 @@ memory_mb() { # NAME FIELD
 	awk -v field="$2:" '$1 == field { printf "%.0f", $2 / 1024 }' "/proc/$(cat "$STACK_DIR/pids/$1.pid")/status"
 }
 
-# ---- the clock of a drain ----------------------------------------------------------------------------
-
-epoch_ms() { date -d "$1" +%s%3N; }
-
-log_size() { stat -c %s "$STACK_DIR/logs/$1.log"; }
-
-# since NS OFFSET: what named wrote since then.
-since() { tail -c +$(($2 + 1)) "$STACK_DIR/logs/$1.log"; }
-
-# wait_loaded NS OFFSET COUNT: until named has loaded that many zones of this serial. Sets LAST_MS.
-wait_loaded() {
-	local i count=0
-	for ((i = 0; i < 600; i++)); do
-		count=$(since "$1" "$2" | grep -c "loaded serial $SERIAL\$")
-		[ "$count" -lt "$3" ] || break
-		sleep 0.2
-	done
-	[ "$count" -ge "$3" ] || die "$1 loaded $count of $3 zones in two minutes"
-	LAST_MS=$(epoch_ms "$(since "$1" "$2" | grep "loaded serial $SERIAL\$" | tail -n 1 | cut -d ' ' -f 1)")
-}
-
-# first_file_ms NS MS: when the first of its zone files that are younger than MS was born.
-first_file_ms() {
-	find "$STACK_DIR/$1/zones" -type f -exec stat -c %.3W {} + |
-		awk -v since="$2" '{ ms = $1 * 1000 } ms >= since && (!first || ms < first) { first = ms } END { printf "%.0f", first }'
-}
-
-# drain_ours FROM TO: sets RATE; the zones are in dadns.zones already and the writer does not run.
-drain_ours() {
-	local offset first_ms start_ms count=$(($2 - $1))
-	offset=$(log_size ns1)
-	start_ms=$(date +%s%3N)
-	STACK_NOWAIT=1 stack start writer-ns1
-	wait_loaded ns1 "$offset" $count
-	first_ms=$(first_file_ms ns1 "$start_ms")
-	check "$NS1_DNS" "$1" "$2" 2000
-	RATE=$(calc "$count * 1000 / ($LAST_MS - $first_ms)")
-	say "ours: $count zones in $(calc "($LAST_MS - $first_ms) / 1000") s from the first file to the last zone loaded," \
-		"$(calc "($LAST_MS - $start_ms) / 1000") s from the start of the process: $RATE zones/s"
-	sleep 1 # it stores its offsets and falls silent
-	stack stop writer-ns1
-}
-
-# drain_bare new|changed|gone: sets RATE; on ns2, which has only these zones.
-drain_bare() {
-	"$BENCH/bare_rndc" "$1" "$NS2_RNDC" "$NS2_RNDC_KEYFILE" "$NS2_DNS" "$NS2_ZONES_DIR" $BACKLOG >"$OUTPUT" 2>&1 ||
-		die "bare_rndc: $(tail -n 1 "$OUTPUT")"
-	RATE=$(sed -n 's:.*= \([0-9.]*\) zones/s$:\1:p' "$OUTPUT" | tail -n 1)
-	[ -n "$RATE" ] || die "bare_rndc says no rate"
-	[ "$1" = gone ] || say "bare: $(tail -n 1 "$OUTPUT")"
+# take_bare_rate BACKEND KIND: sets RATE, from the last line of a bare loop's output.
+take_bare_rate() {
+	RATE=$(sed -n 's:.*= \([0-9.]*\) [a-z]*/s$:\1:p' "$OUTPUT" | tail -n 1)
+	[ -n "$RATE" ] || die "the bare loop of $1 says no rate"
+	[ "$2" = gone ] || say "$1, bare: $(tail -n 1 "$OUTPUT")"
 }
 
 # ---- the parts -------------------------------------------------------------------------------------
@@ -220,12 +118,14 @@ begin() {
 	tools/stack.sh wipe >/dev/null 2>&1
 	mkdir -p "$STACK_DIR/logs"
 	look_idle
-	say "a stack of its own: Kafka, named twice, ingest"
-	stack up kafka redis ns1 ns2 ingest
-	# shellcheck disable=SC1090,SC1091
-	. "$STACK_DIR/endpoints.env"
+	say "a stack of its own: Kafka, named twice, MariaDB, PowerDNS, ingest"
+	stack up kafka redis ns1 ns2 mariadb dc2 ingest
+	read_endpoints
 	warm_up
 }
+
+# shellcheck disable=SC1090,SC1091
+read_endpoints() { . "$STACK_DIR/endpoints.env"; }
 
 # Sets BUSY: per cent of all cores that others used during three seconds before anything of ours ran.
 look_idle() {
@@ -247,42 +147,93 @@ warm_up() {
 		--linger 0 --linger 1 >/dev/null || die "the bare producer failed"
 }
 
-part_served() { # ZONES_LOADED FROM TO
-	local p50 p99 longest
+part_empty() {
+	say "served, no zones loaded"
+	stack start writer-ns1
 	SERIAL=$((SERIAL + 1))
-	served --from "$2" --to "$3" --samples $SAMPLES --serial $SERIAL --salt $SERIAL
+	served --server "$NS1_DNS" --from 990000 --to 990020 --samples $SAMPLES --serial $SERIAL --salt $SERIAL
 	SERIAL=$((SERIAL + SAMPLES))
-	p50=$(field p50_ms) p99=$(field p99_ms) longest=$(field max_ms)
-	if [ "$1" = 0 ]; then
-		row "push → served by named, no zones loaded, p50" "$p50 ms" "" "" "" "" "33 to 38 ms"
-		row "the same, p99 of $SAMPLES" "$p99 ms (max $longest)" "" "" "" "" "41 to 54 ms"
-	else
-		row "push → served by named, $1 zones loaded, p50" "$p50 ms" "" "" "≤ 15 ms" "$p50 <= 15" "407 ms"
-		row "the same, p99 of $SAMPLES" "$p99 ms (max $longest)" "" "" "≤ 60 ms" "$p99 <= 60" "470 ms"
+	row "push → served by named, no zones loaded, p50" "$(field p50_ms) ms" "" "" "" "" "33 to 38 ms"
+	row "the same, p99 of $SAMPLES" "$(field p99_ms) ms (max $(field max_ms))" "" "" "" "" "41 to 54 ms"
+	stack stop writer-ns1
+}
+
+# named first without the writer of a database beside, as in former figures; then PowerDNS, with both.
+part_served() {
+	say "served, $LOADED zones loaded"
+	! alive writer-dc2 || stack stop writer-dc2
+	SERIAL=$((SERIAL + 1))
+	served --server "$NS1_DNS" --from 0 --to $LOADED --samples $SAMPLES --serial $SERIAL --salt $SERIAL
+	SERIAL=$((SERIAL + SAMPLES))
+	row "push → served by named, $LOADED zones loaded, p50" "$(field p50_ms) ms" "" "" "≤ 15 ms" "$(field p50_ms) <= 15" "407 ms"
+	row "the same, p99 of $SAMPLES" "$(field p99_ms) ms (max $(field max_ms))" "" "" "≤ 60 ms" "$(field p99_ms) <= 60" "470 ms"
+	stack start writer-dc2
+	caught_up dc2
+	served --server "$DC2_DNS" --from 0 --to $LOADED --samples $SAMPLES --serial $SERIAL --salt $SERIAL
+	SERIAL=$((SERIAL + SAMPLES))
+	row "push → served by PowerDNS, $LOADED zones loaded, p50" "$(field p50_ms) ms" "" "" "≤ 30 ms" "$(field p50_ms) <= 30" ""
+	row "the same, p99 of $SAMPLES" "$(field p99_ms) ms (max $(field max_ms))" "" "" "" "" ""
+}
+
+# drain BACKEND new|changed FROM TO: ours, then the limit; adds to OURS and BARE.
+drain() {
+	local into=database
+	[ "$1" != ns1 ] || into=named
+	"${into}_ours" "$1" "$3" "$4"
+	OURS[$1.$2]+=" $RATE"
+	"${into}_bare" "$1" "$2" "$3" "$4"
+	BARE[$1.$2]+=" $RATE"
+	if [ "$1.$2" = dc2.new ]; then
+		OURS[flush]+=" $FLUSH_RATE"
+		SHOWN+=("$SHOWN_S")
+		flush_bare "$3" "$4"
+		BARE[flush]+=" $RATE"
 	fi
+	[ $into = named ] || [ "$3" != 0 ] || same_rows "$1" "$3" "$4"
+	[ "$1.$2" != ns1.changed ] || named_bare ns1 gone "$3" "$4" # bare tables grow as ours do
+}
+
+# row_of_drains BACKEND WHERE new|changed WANTED PEER
+row_of_drains() {
+	against "drain of $BACKLOG $3 zones into $2, one writer" zones/s "${OURS[$1.$3]# }" "${BARE[$1.$3]# }" "$4" "$5"
+	NOTES+=("Drains into $2, $3 zones, each round:${OURS[$1.$3]} against${BARE[$1.$3]} zones/s.")
 }
 
 part_drains() {
-	local round from ours_new=() bare_new=() ours_changed=() bare_changed=()
+	local round from kind backend
+	declare -gA OURS=() BARE=()
+	SHOWN=()
+	# shellcheck disable=SC2046
+	begin_databases $(tr ' ' '\n' <<<"$DRAINED" | grep ^dc)
 	for ((round = 0; round < ROUNDS; round++)); do
 		from=$((round * BACKLOG))
-		say "drain, round $((round + 1)) of $ROUNDS: $BACKLOG new zones"
-		push_all $from $((from + BACKLOG))
-		drain_ours $from $((from + BACKLOG))
-		ours_new+=("$RATE")
-		drain_bare new
-		bare_new+=("$RATE")
-		say "drain, round $((round + 1)) of $ROUNDS: $BACKLOG changed zones"
-		push_all $from $((from + BACKLOG))
-		drain_ours $from $((from + BACKLOG))
-		ours_changed+=("$RATE")
-		drain_bare changed
-		bare_changed+=("$RATE")
-		drain_bare gone
+		for kind in new changed; do
+			say "drain, round $((round + 1)) of $ROUNDS: $BACKLOG $kind zones"
+			push_all $from $((from + BACKLOG))
+			for backend in $DRAINED; do
+				drain "$backend" $kind $from $((from + BACKLOG))
+			done
+		done
 	done
-	against "drain of $BACKLOG new zones, one writer" zones/s "${ours_new[*]}" "${bare_new[*]}" 0.60 "10.2 zones/s"
-	against "drain of $BACKLOG changed zones, one writer" zones/s "${ours_changed[*]}" "${bare_changed[*]}" 0.50 "2.5 zones/s"
-	NOTES+=("Drains, each round: new ${ours_new[*]} against ${bare_new[*]}, changed ${ours_changed[*]} against ${bare_changed[*]} zones/s.")
+	for backend in $DRAINED; do
+		case $backend in
+		ns1)
+			row_of_drains ns1 named new 0.60 "10.2 zones/s"
+			row_of_drains ns1 named changed 0.50 "2.5 zones/s"
+			;;
+		dc1)
+			row_of_drains dc1 "CoreDNS's tables" new 0.50 ""
+			row_of_drains dc1 "CoreDNS's tables" changed "" ""
+			;;
+		dc2)
+			row_of_drains dc2 "PowerDNS's tables" new 0.50 ""
+			row_of_drains dc2 "PowerDNS's tables" changed "" ""
+			against "PowerDNS's caches flushed during the drain of new zones" flushes/s "${OURS[flush]# }" "${BARE[flush]# }" "" ""
+			row "from the first commit until PowerDNS showed the last of $BACKLOG new zones" "$(median "${SHOWN[@]}") s" "" "" "" "" ""
+			NOTES+=("Flushes, each round:${OURS[flush]} against${BARE[flush]} flushes/s.")
+			;;
+		esac
+	done
 }
 
 # The backlog is a third larger, so that $BACKLOG are still to do when the push comes.
@@ -298,7 +249,7 @@ part_now() {
 		sleep 0.01
 	done
 	left=$((more - begun))
-	served --from $more --to $((more + 5)) --samples 5 --pause-ms 0 --serial $((SERIAL + 1)) --salt $SERIAL --now
+	served --server "$NS1_DNS" --from $more --to $((more + 5)) --samples 5 --pause-ms 0 --serial $((SERIAL + 1)) --salt $SERIAL --now
 	row "a \`now\` push into a backlog of $left zones, worst of 5" "$(field max_ms) ms" "" "" "≤ 1 s" "$(field max_ms) <= 1000" \
 		"its place in the queue: minutes"
 	NOTES+=("\`now\`: when the last of the 5 was served, named had loaded $(since ns1 "$offset" | grep -c "loaded serial $SERIAL\$") of the backlog.")
@@ -307,16 +258,70 @@ part_now() {
 	SERIAL=$((SERIAL + 5))
 }
 
-part_memory() { # WHEN
+part_memory() { # WHEN NAME…
 	local name
-	for name in ingest writer-ns1; do
-		row "memory of $name, $LOADED zones, $1" "$(memory_mb $name VmRSS) MB (peak $(memory_mb $name VmHWM))" "" "" \
-			"< 100 MB" "$(memory_mb $name VmRSS) < 100" "95 MB"
+	for name in "${@:2}"; do
+		row "memory of $name, $LOADED zones, $1" "$(memory_mb "$name" VmRSS) MB (peak $(memory_mb "$name" VmHWM))" "" "" \
+			"< 100 MB" "$(memory_mb "$name" VmRSS) < 100" "95 MB"
+	done
+}
+
+# apart WHAT: adds to P99 of pushes that both must serve.
+apart() {
+	served --server "$NS1_DNS" --server "$DC2_DNS" --from 0 --to $LOADED --samples $APART_SAMPLES --pause-ms 10 \
+		--serial $SERIAL --salt $SERIAL
+	SERIAL=$((SERIAL + APART_SAMPLES))
+	P99[ns1.$1]+=" $(field p99_ms)"
+	P99[dc2.$1]+=" $(field p99_ms_2)"
+}
+
+start_third() {
+	local name
+	say "a third backend: database dc3 in a MariaDB of its own"
+	stack start mariadb-2
+	tools/stack.sh database dc3 mariadb-2 >>"$STACK_DIR/dadns.yml" || die "there is no database dc3"
+	read_endpoints
+	for name in ns1 dc2 dc3; do
+		alive "writer-$name" || stack start "writer-$name"
+	done
+	caught_up dc2
+	caught_up dc3
+}
+
+part_apart() {
+	local round what name server share ours normal
+	declare -gA P99=()
+	alive writer-dc3 || start_third
+	for ((round = 0; round < APART_ROUNDS; round++)); do
+		say "apart, round $((round + 1)) of $APART_ROUNDS: all is well; dc3's database stopped; dead"
+		apart normal
+		stack pause mariadb-2
+		apart stopped
+		stack cont mariadb-2
+		caught_up dc3
+		stack kill mariadb-2
+		apart dead
+		stack start mariadb-2
+		caught_up dc3
+	done
+	for name in ns1 dc2; do
+		[ $name = ns1 ] && server=named || server=PowerDNS
+		read -ra normal <<<"${P99[$name.normal]}"
+		for what in stopped dead; do
+			read -ra ours <<<"${P99[$name.$what]}"
+			share=$(ratio "${P99[$name.$what]# }" "${P99[$name.normal]# }")
+			row "p99 on $server while another backend's database is $what (else $(median "${normal[@]}") ms)" \
+				"$(median "${ours[@]}") ms" "" "$share" "≤ 1.5" "$share <= 1.5" ""
+		done
+		NOTES+=("p99 on $server, each round: normal${P99[$name.normal]}, stopped${P99[$name.stopped]}, dead${P99[$name.dead]} ms.")
 	done
 }
 
 part_accept() {
-	local round ours=() bare=() bad=0 one da base times best=0 flat=0
+	local round name ours=() bare=() bad=0 one da base times best=0 flat=0
+	for name in ns1 dc1 dc2 dc3; do
+		! alive writer-$name || stack stop writer-$name
+	done
 	base=$((SERIAL + 1000))
 	# The broker's JVM compiles what pushes need of it while they come, for some 100,000 of them. The bare
 	# producer finds it compiled; so do we: not counted until the rate has stopped rising.
@@ -362,16 +367,17 @@ machine() {
 }
 
 versions() {
-	printf 'DaDNS %s, Kafka %s (one broker), librdkafka %s, BIND %s' "$(git describe --always --dirty 2>/dev/null)" \
+	printf 'DaDNS %s, Kafka %s (one broker), librdkafka %s, BIND %s, MariaDB %s, PowerDNS %s' "$(git describe --always --dirty 2>/dev/null)" \
 		"$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' tools/kafka/pom.xml)" \
-		"$(pkg-config --modversion rdkafka 2>/dev/null)" "$("$STACK_DIR/bin/named" -v | sed 's/^BIND \([^ ]*\).*/\1/')"
+		"$(pkg-config --modversion rdkafka 2>/dev/null)" "$("$STACK_DIR/bin/named" -v | sed 's/^BIND \([^ ]*\).*/\1/')" \
+		"$(query mysql 'SELECT VERSION()')" "$(pdns_server --version 2>&1 | sed -n 's/.*PowerDNS Authoritative Server \([0-9.]*\).*/\1/p')"
 }
 
 table() {
 	cat <<-END
 		# Figures, as \`make bench\` printed them
 
-		$(date -u +%Y-%m-%d), \`make bench\`. Everything on one machine: driver, Kafka, Redis, named and DaDNS.
+		$(date -u +%Y-%m-%d), \`make bench\`. Everything on one machine: driver, Kafka, Redis, name servers, databases and DaDNS.
 		$(machine); $BUSY % of it used by others before the run.
 		$(versions).
 
@@ -385,43 +391,49 @@ table() {
 		- The bare limit of accepting: a librdkafka producer (tests/bench/bare_producer.c) that sends the very records the
 		  door sent, idempotent, acks=all, $CLIENTS in flight, to a topic with the same settings; the best of linger 0, 0.5, 1 ms.
 		  While pushes are accepted the judge runs and decides them; no writer does.
-		- The bare limit of a drain: one rndc connection (tests/bench/bare_rndc.c), files already written, each time with other
-		  content, from the first command until the last zone is served. Ours: from the birth of the first zone file until
-		  named has loaded the last zone; decoding, fencing, writing and syncing files, checking by DNS and status are in it.
+		- The bare limit of a drain into named: one rndc connection (tests/bench/bare_rndc.c), files already written, each
+		  time with other content, from the first command until the last zone is served. Ours: from the birth of the first
+		  zone file until named has loaded the last zone; decoding, fencing, writing and syncing files, checking by DNS and
+		  status are in it.
+		- The bare limit of a drain into tables: array statements (tests/bench/bare_rows.c), 100 zones a transaction, into
+		  tables with the same columns, indexes and foreign keys in the same server; texts, and the ids of rows that go, are
+		  there before the clock starts. Ours: from the first commit until the last one, without the zones of the first, as
+		  a reader of the tables sees them (tests/bench/committed.c looks every 5 ms); decoding, fencing, reading and
+		  comparing what is there, counting, versions, positions and status are in it, for PowerDNS's tables its flushes and
+		  its answers too. All rows are the same, compared byte by byte in the first round.
+		- The bare limit of flushing: PUT cache/flush (tests/bench/bare_flush.c), one after the other, while nothing else
+		  happens, over one connection if PowerDNS keeps it open (4.7 does not). Ours flushes while it writes the next
+		  zones, and asks for each zone's SOA; a ratio of 0.5 is good.
+		- A zone is asked for once before it is pushed, as one in use is: PowerDNS has to forget its answer.
+		- Another backend's database: $APART_ROUNDS rounds of $APART_SAMPLES pushes while all is well, while that database's
+		  server is stopped (SIGSTOP), while it is dead (SIGKILL). Writers of named, of PowerDNS's tables and of that
+		  database run; the ratio is the median of the rounds' ratios.
 		- Medians of $ROUNDS rounds, ours and the limit in turn; the ratio is the median of the rounds' ratios. The last column was measured on a machine of the same kind.
 	END
 	printf -- '- %s\n' "${NOTES[@]}"
 }
 
 part_load() {
+	local name
 	say "filling up to $LOADED zones"
-	alive writer-ns1 || stack start writer-ns1
+	for name in ns1 dc2; do
+		alive writer-$name || stack start writer-$name
+	done
 	push_all 0 $LOADED
 	check "$NS1_DNS" 0 $LOADED 60000
+	caught_up dc2
+	check "$DC2_DNS" 0 $LOADED 2000
 	sleep 2
-	part_memory "after loading"
+	part_memory "after loading" ingest writer-ns1 writer-dc2
 }
 
 begin
-for part in ${@:-empty drains now load served memory accept}; do
+# shellcheck disable=SC2068
+for part in ${@:-$PARTS}; do
 	case $part in
-	empty)
-		say "served, no zones loaded"
-		stack start writer-ns1
-		part_served 0 990000 990020
-		stack stop writer-ns1
-		;;
-	drains | now | load) "part_$part" ;;
-	served)
-		say "served, $LOADED zones loaded"
-		part_served $LOADED 0 $LOADED
-		;;
-	memory) part_memory "after $SAMPLES more pushes" ;;
-	accept)
-		! alive writer-ns1 || stack stop writer-ns1
-		part_accept
-		;;
-	*) die "there is no part '$part': empty drains now load served memory accept" ;;
+	empty | drains | now | load | served | apart | accept) "part_$part" ;;
+	memory) part_memory "after more pushes" ingest writer-ns1 ;;
+	*) die "there is no part '$part': $PARTS" ;;
 	esac
 done
 WHOLE=yes

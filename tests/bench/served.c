@@ -5,6 +5,9 @@
  * DirectAdmin does it; the clock starts before the connection is made. From the answer on the name
  * server is asked by UDP, a question every 0.25 ms, until it serves exactly that serial.
  * A sample may be late by one such pause, never early. --pause-ms lets the system come to rest.
+ * Each zone is asked for once before, as a zone in use is: a server that keeps answers has to
+ * forget this one. With several --server each is asked on its own and has its own figures: p50_ms,
+ * p50_ms_2, ...
  */
 #include <getopt.h>
 #include <netinet/tcp.h>
@@ -16,12 +19,20 @@
 #include "tests/bench/figures.h"
 #include "tests/bench/soa.h"
 
-enum { ASK_EVERY_US = 250, ANSWER_MS = 200, SCATTER = 7919 };
+enum { ASK_EVERY_US = 250, ANSWER_MS = 200, SCATTER = 7919, SERVERS_MAX = 8 };
+
+struct server {
+	int udp;
+	bool serves; /* the sample */
+	struct samples samples;
+};
 
 struct probe {
 	struct da_sender sender;
-	char *door, *server; /* host:port, cut in two */
-	const char *door_port, *server_port;
+	char *door; /* host:port, cut in two */
+	const char *door_port;
+	struct server servers[SERVERS_MAX];
+	size_t server_count;
 	uint32_t from, to, serial, salt;
 	int64_t samples, pause_ms, patience_ms;
 };
@@ -76,26 +87,56 @@ static bool is_served(int udp, uint16_t id, uint32_t zone, uint32_t serial)
 	return false;
 }
 
-static int64_t take_sample(const struct probe *probe, struct da_request *request, int udp,
-			   int64_t number)
+static void add_server(struct probe *probe, char *address)
 {
-	static uint16_t id;
+	const char *port = address_split(address);
+
+	if (probe->server_count == SERVERS_MAX) {
+		die("more than %d servers", SERVERS_MAX);
+	}
+	probe->servers[probe->server_count++].udp = connect_to(address, port, SOCK_DGRAM);
+}
+
+/* True: all of them serve it. */
+static bool ask_servers(struct probe *probe, uint32_t zone, uint32_t serial, int64_t began_us)
+{
+	static uint16_t id = 1;
+	bool all = true;
+
+	for (size_t i = 0; i < probe->server_count; i++) {
+		struct server *server = &probe->servers[i];
+
+		if (!server->serves && is_served(server->udp, id++, zone, serial)) {
+			server->serves = true;
+			samples_add(&server->samples, now_us() - began_us);
+		}
+		all = all && server->serves;
+	}
+	return all;
+}
+
+static void take_sample(struct probe *probe, struct da_request *request, int64_t number)
+{
 	uint32_t width = probe->to - probe->from;
 	uint32_t zone = probe->from + (uint32_t)((uint64_t)number * SCATTER % width);
 	uint32_t serial = probe->serial + (uint32_t)number;
 	int64_t began_us;
 
 	da_request_set(request, zone, serial, probe->salt + (uint32_t)number);
+	for (size_t i = 0; i < probe->server_count; i++) {
+		struct server *server = &probe->servers[i];
+
+		server->serves = is_served(server->udp, 0, zone, serial); /* into its caches */
+	}
 	began_us = now_us();
 	push(probe, request);
-	while (!is_served(udp, id++, zone, serial)) {
+	while (!ask_servers(probe, zone, serial, began_us)) {
 		if (now_us() - began_us > probe->patience_ms * 1000) {
 			die("zone %u is not served with serial %u after %lld ms", zone, serial,
 			    (long long)probe->patience_ms);
 		}
 		sleep_us(ASK_EVERY_US);
 	}
-	return now_us() - began_us;
 }
 
 static const struct option options[] = {
@@ -118,7 +159,7 @@ static void read_arguments(int argc, char **argv, struct probe *probe)
 			probe->door = optarg;
 			break;
 		case 'd':
-			probe->server = optarg;
+			add_server(probe, optarg);
 			break;
 		case 'u':
 			probe->sender.user = optarg;
@@ -154,15 +195,43 @@ static void read_arguments(int argc, char **argv, struct probe *probe)
 			probe->sender.reload_now = true;
 			break;
 		default:
-			die("usage: served --to-address HOST:PORT --server HOST:PORT [--user U] "
+			die("usage: served --to-address HOST:PORT --server HOST:PORT... [--user U] "
 			    "[--password P]\n\t[--owner HOST] [--from N] --to N [--serial N] "
 			    "[--salt N] [--samples N]\n\t[--pause-ms N] [--patience-ms N] [--now]");
 		}
 	}
-	if (probe->door == NULL || probe->server == NULL || probe->to <= probe->from ||
+	if (probe->door == NULL || probe->server_count == 0 || probe->to <= probe->from ||
 	    probe->to > BENCH_ZONES_MAX) {
 		die("--to-address, --server, and a --to above --from, are needed");
 	}
+}
+
+static void report(struct probe *probe)
+{
+	for (size_t i = 0; i < probe->server_count; i++) {
+		struct samples *samples = &probe->servers[i].samples;
+
+		samples_sort(samples);
+		printf("%zu pushes served after p50 %.2f ms, p99 %.2f, max %.2f\n", samples->count,
+		       samples_quantile(samples, 0.5), samples_quantile(samples, 0.99),
+		       samples_quantile(samples, 1));
+	}
+	printf("samples=%lld", (long long)probe->samples);
+	for (size_t i = 0; i < probe->server_count; i++) {
+		struct server *server = &probe->servers[i];
+		char which[20] = "";
+
+		if (i != 0) {
+			snprintf(which, sizeof(which), "_%zu", i + 1);
+		}
+		printf(" p50_ms%s=%.2f p99_ms%s=%.2f max_ms%s=%.2f", which,
+		       samples_quantile(&server->samples, 0.5), which,
+		       samples_quantile(&server->samples, 0.99), which,
+		       samples_quantile(&server->samples, 1));
+		close(server->udp);
+		samples_finish(&server->samples);
+	}
+	printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -175,28 +244,15 @@ int main(int argc, char **argv)
 			      .samples = 200,
 			      .pause_ms = 20,
 			      .patience_ms = 20000};
-	struct samples samples = {0};
 	struct da_request request;
-	int udp;
 
 	read_arguments(argc, argv, &probe);
 	probe.door_port = address_split(probe.door);
-	probe.server_port = address_split(probe.server);
-	udp = connect_to(probe.server, probe.server_port, SOCK_DGRAM);
 	da_request_init(&request, &probe.sender);
 	for (int64_t i = 0; i < probe.samples; i++) {
 		sleep_us(probe.pause_ms * 1000);
-		samples_add(&samples, take_sample(&probe, &request, udp, i));
+		take_sample(&probe, &request, i);
 	}
-
-	samples_sort(&samples);
-	printf("%zu pushes served after p50 %.2f ms, p99 %.2f, max %.2f\n", samples.count,
-	       samples_quantile(&samples, 0.5), samples_quantile(&samples, 0.99),
-	       samples_quantile(&samples, 1));
-	printf("samples=%zu p50_ms=%.2f p99_ms=%.2f max_ms=%.2f\n", samples.count,
-	       samples_quantile(&samples, 0.5), samples_quantile(&samples, 0.99),
-	       samples_quantile(&samples, 1));
-	close(udp);
-	samples_finish(&samples);
+	report(&probe);
 	return 0;
 }
