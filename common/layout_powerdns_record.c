@@ -90,7 +90,6 @@ static const struct odd_type odd_types[] = {
 	{27, AS_OCTETS, NULL},   /* GPOS */
 	{31, AS_OCTETS, NULL},   /* EID */
 	{32, AS_OCTETS, NULL},   /* NIMLOC */
-	{34, AS_OCTETS, NULL},   /* ATMA */
 	{55, AS_OCTETS, NULL},   /* HIP */
 	{58, AS_OCTETS, NULL},   /* TALINK */
 	/* It would answer without them, and every resolver that validates would get nothing. */

@@ -76,6 +76,12 @@ enum outcome rr_type_parse(struct span word, uint16_t *type, struct reason *why)
 	if (number == 0) {
 		return because(PERMFAIL, why, "'%s' is no record type", name_quote(word).text);
 	}
+	if (number == TYPE_ATMA) {
+		return because(
+			PERMFAIL, why,
+			"type ATMA is obsolete, and servers read its text differently: remove "
+			"the record");
+	}
 	if (number == TYPE_OPT || (number >= TYPE_META_FIRST && number <= TYPE_META_LAST)) {
 		return because(PERMFAIL, why, "type %s belongs into queries, not into zones",
 			       name_quote(word).text);

@@ -39,6 +39,7 @@ enum rr_type {
 	TYPE_A6 = 38,
 	TYPE_DNAME = 39,
 	TYPE_SINK = 40,
+	TYPE_ATMA = 34,
 	TYPE_OPT = 41,
 	TYPE_DS = 43,
 	TYPE_SSHFP = 44,

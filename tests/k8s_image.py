@@ -130,7 +130,7 @@ def context_findings(root, work):
         if line.startswith("!"):
             (tree / line[1:]).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-r", root / line[1:], tree / line[1:]], check=True)
-    dry_run = ["make", "-n", "B=build/none", "VERSION=x", "all"]
+    dry_run = ["make", "--no-print-directory", "-n", "B=build/none", "VERSION=x", "all"]
     plans = [subprocess.run(dry_run, cwd=place, capture_output=True, text=True) for place in (root, tree)]
     if plans[1].returncode != 0:
         return plans[1].stderr.splitlines()[-1:]

@@ -101,7 +101,7 @@ TYPES = {
     "RT": lambda d: f"{d.number(65535)} {d.name()}", "NSAP": lambda d: "0x47" + d.hex(19, 19),
     "SIG": Data.signature, "KEY": Data.key, "PX": lambda d: f"{d.number(65535)} {d.name()} {d.name()}",
     "GPOS": lambda d: f"-{d.rng.randint(0, 89)}.25 {d.rng.randint(0, 179)}.5 {d.rng.randint(0, 99)}.0", "LOC": Data.location,
-    "SRV": lambda d: f"{d.number(65535)} {d.number(65535)} {d.number(65535)} {d.host()}", "ATMA": lambda d: d.hex(10, 10),
+    "SRV": lambda d: f"{d.number(65535)} {d.number(65535)} {d.number(65535)} {d.host()}",
     "NAPTR": lambda d: d.rng.choice((f"{d.number(65535)} {d.number(65535)} \"u\" \"E2U+sip\" \"!^.*$!sip:info@example.com!\" .",
                                      f"{d.number(65535)} {d.number(65535)} \"\" \"\" \"\" {d.name()}")),
     "KX": lambda d: f"{d.number(65535)} {d.name()}",

@@ -59,7 +59,6 @@
 	     "nimloc NIMLOC 01020304\n"                                                         \
 	     "_x._tcp SRV 10 20 5060 sip.other.example.\n"                                      \
 	     "_no._tcp SRV 0 0 0 .\n"                                                           \
-	     "atma ATMA 0001020304\n"                                                           \
 	     "naptr NAPTR 100 10 S SIP+D2U \"!^.*$!sip:info@example.com!\" .\n"                 \
 	     "naptr NAPTR 100 20 u E2U+sip \"\" _sip._udp.other.example.\n"                     \
 	     "kx KX 10 kx.other.example.\n"                                                     \
