@@ -113,7 +113,12 @@ def live_zones():
     highest = {}
     for zone, text in records_since("dadns.zones", 0):
         if text and not zone.startswith("@"):
-            value = json.loads(text)
+            try:
+                value = json.loads(text)
+            except ValueError:
+                continue  # another story's poison: it went to the dead letters
+            if value.get("zone") != zone or not value.get("schema", "").startswith("zone/1."):
+                continue
             version = story.version_of(value)
             if version >= highest.get(zone, ((0, 0), False))[0]:
                 highest[zone] = (version, not value.get("deleted"))
