@@ -105,6 +105,12 @@ void readers_tell(struct readers *readers, const struct readers_job *jobs, size_
 {
 	size_t needed;
 
+	if (count >= BUSY_ZONES) {
+		if (clock_ms() >= readers->busy_until_ms) {
+			readers->busy_since_ms = clock_ms();
+		}
+		readers->busy_until_ms = clock_ms() + BUSY_MS;
+	}
 	if (!readers_any(readers)) {
 		for (size_t i = 0; i < count; i++) {
 			readers_report(readers, jobs[i].ticket, OK, NULL);

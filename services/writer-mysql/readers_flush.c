@@ -366,13 +366,36 @@ static void try_again(struct flusher *flusher, int64_t *next_ms)
 	}
 }
 
+/* How many may fly now; `first` is the next one. */
+static size_t allowed(const struct flusher *flusher, const struct flush *first, int64_t *next_ms)
+{
+	int64_t now = clock_ms();
+	int64_t until_ms = flusher->readers->busy_until_ms;
+	int64_t waited_ms = flusher->readers->busy_since_ms + BUSY_WAIT_MS;
+
+	if (now >= until_ms) {
+		return FLUSHES_AT_ONCE;
+	}
+	if (now >= waited_ms || first->task->job.now || first->second) {
+		return 1;
+	}
+	until_ms = until_ms < waited_ms ? until_ms : waited_ms;
+	*next_ms = until_ms < *next_ms ? until_ms : *next_ms;
+	return 0;
+}
+
 void flusher_work(struct flusher *flusher, int64_t *next_ms)
 {
+	size_t at_once = FLUSHES_AT_ONCE;
+
 	if (flusher->away) {
 		try_again(flusher, next_ms);
 		return;
 	}
-	while (flusher->flying_count < FLUSHES_AT_ONCE) {
+	if (!TAILQ_EMPTY(&flusher->waiting)) {
+		at_once = allowed(flusher, TAILQ_FIRST(&flusher->waiting), next_ms);
+	}
+	while (flusher->flying_count < at_once) {
 		struct flush *flush = TAILQ_FIRST(&flusher->waiting);
 
 		if (flush == NULL) {

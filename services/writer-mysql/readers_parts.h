@@ -22,6 +22,12 @@
  * 950, 8 no more. It closes the connection after each answer, and makes one to its database for
  * each flush. */
 #define FLUSHES_AT_ONCE 4
+/* Rows first: while full batches come flushes wait, at most a second, and then go one by one; each
+ * costs the server, and its database, as much time as we need for ten zones. Those of `now` zones
+ * do not wait. */
+#define BUSY_ZONES 32
+#define BUSY_MS 100
+#define BUSY_WAIT_MS 1000
 #define FIRST_TRY_MS 500 /* after a reader went away; doubling */
 #define LAST_TRY_MS 3000
 
@@ -95,8 +101,10 @@ struct readers {
 	size_t table_size;
 	size_t task_count;
 
-	_Atomic int64_t
-		back_ms; /* since when a zone may be late; INT64_MAX: the database is away */
+	_Atomic int64_t busy_since_ms; /* full batches come, until ... */
+	_Atomic int64_t busy_until_ms;
+	/* Since when a zone may be late; INT64_MAX: the database is away. */
+	_Atomic int64_t back_ms;
 	bool started;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all below */
