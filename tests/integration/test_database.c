@@ -877,6 +877,51 @@ static void rows_restored_after_the_positions_are_brought_again(void **state)
 	drop(&given);
 }
 
+/* PowerDNS serves such rows: a dump that was loaded while we worked leaves them. */
+static void rows_whose_zone_is_gone_go_and_those_of_others_stay(void **state)
+{
+	struct given delete = gone("orphan.test", 1);
+	struct given zone = save("living.test", 1, 1, "www A 192.0.2.1\n");
+	void *backend = open_backend();
+
+	(void)state;
+	must_verify(backend, &delete);
+	must_apply(backend, &zone);
+	for (int i = 0; i < 2; i++) {
+		run("INSERT INTO records (domain_id, name, type, content, ttl) VALUES"
+		    " (%d, '%s.test', 'SOA', 'a. b. 1 2 3 4 5', 60),"
+		    " (%d, 'www.%s.test', 'A', '192.0.2.66', 60)",
+		    9000 + i, i == 0 ? "orphan" : "living", 9000 + i, i == 0 ? "orphan" : "living");
+	}
+	run("INSERT INTO records (domain_id, name, type, content, ttl) VALUES"
+	    " (9100, 'somebody-elses.test', 'SOA', 'a. b. 1 2 3 4 5', 60)");
+	must_verify(backend, &delete);
+	must_verify(backend, &zone);
+	must_hold(&zone);
+	assert_int_equal(number("SELECT COUNT(*) FROM records WHERE domain_id IN (9000, 9001)"), 0);
+	assert_int_equal(number("SELECT COUNT(*) FROM records WHERE domain_id = 9100"), 1);
+	database_ops.close(backend);
+	drop(&zone);
+}
+
+/* I4: whoever looked while a dump was loaded has stored positions that the rows do not have. */
+static void positions_are_void_when_tables_were_made_anew_since(void **state)
+{
+	void *backend = open_backend();
+
+	(void)state;
+	assert_int_equal(store(backend, 3, 10), OK);
+	must_open(backend);
+	assert_int_equal(database_ops.position(backend, 3), 10);
+	run("UPDATE dadns_meta SET value = 1 WHERE name = 'births'"); /* of other tables */
+	must_open(backend);
+	assert_int_equal(database_ops.position(backend, 3), 0);
+	assert_int_equal(store(backend, 3, 4), OK);
+	must_open(backend);
+	assert_int_equal(database_ops.position(backend, 3), 4);
+	database_ops.close(backend);
+}
+
 static void tables_restored_from_before_they_were_mended_are_mended_again(void **state)
 {
 	char *records = long_txt(1100);
@@ -1126,6 +1171,8 @@ int main(int argc, char **argv)
 		IN_BOTH(rows_of_every_sample_make_its_digest_again),
 		IN_BOTH(positions_outlive_the_process),
 		IN_BOTH(positions_that_were_restored_are_not_overwritten),
+		IN_BOTH(positions_are_void_when_tables_were_made_anew_since),
+		IN(rows_whose_zone_is_gone_go_and_those_of_others_stay, powerdns),
 		IN_BOTH(rows_restored_after_the_positions_are_brought_again),
 		IN(tables_restored_from_before_they_were_mended_are_mended_again, coredns),
 		IN_BOTH(a_table_made_anew_has_no_positions),
