@@ -71,8 +71,9 @@ static enum outcome bring(struct database *database, struct job *const *jobs, si
 		if (failure == OK) {
 			return OK;
 		}
-		if (failure == TEMPFAIL && (sql_fault(database->sql) == SQL_AWAY ||
-					    sql_fault(database->sql) == SQL_DENIED)) {
+		if (failure == TEMPFAIL &&
+		    (database->restored || sql_fault(database->sql) == SQL_AWAY ||
+		     sql_fault(database->sql) == SQL_DENIED)) {
 			*why = cause;
 			return TEMPFAIL;
 		}

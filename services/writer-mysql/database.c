@@ -191,13 +191,15 @@ static enum outcome database_store_positions(void *backend, const int32_t *parti
 
 /* --- the vtable ---------------------------------------------------------------------------- */
 
-static enum outcome look_at_tables(struct database *database, struct reason *why)
+static enum outcome look_at_tables(struct database *database, bool *from_nothing,
+				   struct reason *why)
 {
 	enum outcome outcome = OK;
 
+	*from_nothing = false;
 	if (sql_session(database->sql) != database->session) {
 		outcome = schema_ensure(database->sql, &database->config->sql, database->layout,
-					&database->widths, why);
+					&database->widths, from_nothing, why);
 	}
 	if (outcome == OK) {
 		database->session = sql_session(database->sql);
@@ -224,18 +226,12 @@ static void note_number(void *context, const struct sql_field *fields)
 	*number = fields[0].number;
 }
 
-/* I4: a dump is loaded table by table, positions before rows. Whoever looks in between brings rows
- * that are then replaced by old ones, under new positions. So when one of the tables was made anew
- * since the positions were begun, they are void, and everything is looked at again. */
-static enum outcome void_if_made_anew(struct database *database, struct reason *why)
+static enum outcome read_births(struct database *database, int64_t *births, struct reason *why)
 {
 	struct span names[] = {span_of(database->layout->zones_table),
 			       span_of(database->layout->records_table), span_of("dadns_zones"),
 			       span_of("dadns_positions"), span_of("dadns_meta")};
-	uint64_t births = 14695981039346656037u;
-	struct sql_column number;
-	int64_t now;
-	int64_t then = -1;
+	uint64_t hash = 14695981039346656037u;
 	enum outcome outcome;
 
 	outcome = sql_read_in(database->sql,
@@ -243,22 +239,61 @@ static enum outcome void_if_made_anew(struct database *database, struct reason *
 			      " FROM information_schema.tables"
 			      " WHERE table_schema = DATABASE() AND table_name IN (%s)"
 			      " ORDER BY table_name",
-			      (struct sql_column){.texts = names}, 5, note_birth, &births, why);
+			      (struct sql_column){.texts = names}, 5, note_birth, &hash, why);
+	*births = (int64_t)(hash >> 1);
+	return outcome;
+}
+
+/* A client that loads a dump makes a table, and only its next statement locks it: what we write in
+ * between, it stumbles over. So tables made anew are left alone until no other one follows. */
+static enum outcome await_load(struct database *database, int64_t *births, struct reason *why)
+{
+	int64_t before = *births;
+	enum outcome outcome;
+
+	outcome = sql_run(database->sql, "DO SLEEP(" SCHEMA_PAUSE_S ")", why);
+	if (outcome == OK) {
+		outcome = read_births(database, births, why);
+	}
+	if (outcome == OK && *births != before) {
+		outcome = because(TEMPFAIL, why,
+				  "tables of database %s are being made anew (a dump is loaded?): "
+				  "waiting until they stay as they are",
+				  database->config->sql.database);
+	}
+	return outcome;
+}
+
+/* I4: a dump is loaded table by table, positions before rows. Whoever looks in between brings rows
+ * that are then replaced by old ones, under new positions. So when one of the tables was made anew
+ * since the positions were begun, they are void, and everything is looked at again. */
+static enum outcome void_if_made_anew(struct database *database, bool from_nothing,
+				      struct reason *why)
+{
+	struct sql_column number = {0};
+	int64_t now;
+	int64_t then = -1;
+	enum outcome outcome;
+
+	outcome = read_births(database, &now, why);
 	if (outcome == OK) {
 		outcome = sql_read(database->sql,
 				   "SELECT value FROM dadns_meta WHERE name = 'births'", NULL, 0,
 				   note_number, &then, why);
 	}
-	now = (int64_t)(births >> 1);
 	if (outcome != OK || now == then) {
 		return outcome;
 	}
-	number.numbers = &now;
-	number.texts = NULL;
-	if (then >= 0) { /* else it is our first contact */
+	if (!from_nothing) {
+		outcome = await_load(database, &now, why);
+	}
+	if (outcome == OK && then >= 0) { /* else it is our first contact */
 		database_count(DATABASE_RESTORED, 1);
 	}
-	outcome = sql_run(database->sql, "DELETE FROM dadns_positions", why);
+	if (outcome == OK) {
+		outcome = sql_run(database->sql, "DELETE FROM dadns_positions", why);
+	}
+	number.numbers = &now;
 	if (outcome == OK) { /* after it: the other way round a kill in between would hide it */
 		outcome = sql_write(database->sql,
 				    "REPLACE INTO dadns_meta (name, value) VALUES ('births', ?)",
@@ -267,26 +302,48 @@ static enum outcome void_if_made_anew(struct database *database, struct reason *
 	return outcome;
 }
 
+/* A counter that was lost goes on above what the rows have: who follows them sees every number. */
+static enum outcome ensure_counter(struct database *database, struct reason *why)
+{
+	int64_t changed = -1;
+	enum outcome outcome;
+
+	outcome = sql_read(database->sql, "SELECT value FROM dadns_meta WHERE name = 'changed'",
+			   NULL, 0, note_number, &changed, why);
+	if (outcome == OK && changed < 0) {
+		outcome = sql_run(database->sql,
+				  "INSERT IGNORE INTO dadns_meta (name, value)"
+				  " SELECT 'changed', COALESCE(MAX(changed), 0) FROM dadns_zones",
+				  why);
+	}
+	return outcome;
+}
+
 static enum outcome database_open(void *backend, struct reason *why)
 {
 	struct database *database = backend;
+	bool from_nothing = false;
+	bool ignored;
 	enum outcome outcome;
 
 	outcome = sql_open(database->sql, 0, why);
 	if (outcome == OK) {
-		outcome = look_at_tables(database, why);
+		outcome = look_at_tables(database, &from_nothing, why);
 	}
 	if (outcome == OK && database->suspect) {
 		outcome = transaction_probe(database, why);
 	}
 	if (outcome == OK) {
-		outcome = void_if_made_anew(database, why);
+		outcome = void_if_made_anew(database, from_nothing, why);
+	}
+	if (outcome == OK) {
+		outcome = ensure_counter(database, why);
 	}
 	if (outcome == OK) {
 		outcome = read_positions(database, why);
 	}
 	if (outcome == OK) {
-		outcome = look_at_tables(database, why); /* if they were restored */
+		outcome = look_at_tables(database, &ignored, why); /* if they were restored */
 	}
 	if (outcome != OK) {
 		sql_close(database->sql);
@@ -294,6 +351,8 @@ static enum outcome database_open(void *backend, struct reason *why)
 		return outcome;
 	}
 	database->suspect = false;
+	database->restored = false;
+	database->changed = 0;
 	readers_database(database->readers, true);
 	return OK;
 }

@@ -32,6 +32,8 @@ struct database {
 	uint64_t session; /* of the connection whose tables we know */
 	bool suspect;     /* it failed: may it be written again? */
 	int64_t *next;    /* positions by partition, as we left them; 0 = none */
+	int64_t changed;  /* number of our last commit since `open`; it only grows */
+	bool restored;    /* it did not: `open` looks at everything again */
 	int lock_waits;   /* of the batch */
 };
 

@@ -200,31 +200,32 @@ static enum outcome count_rows(struct transaction *transaction, struct reason *w
 	return outcome;
 }
 
-/* `changed` numbers follow the commits: the counter's row is locked from here to the commit. */
+/* `changed` numbers follow the commits: the counter's row is locked from here to the commit. One
+ * that is gone or went back belongs to tables that somebody is loading: we keep out of the way. */
 static enum outcome next_change(struct database *database, int64_t *change, struct reason *why)
 {
 	uint64_t found;
 	enum outcome outcome;
 
 	outcome = sql_write(database->sql, NEXT_CHANGE, NULL, 0, 1, &found, why);
-	if (outcome == OK && found == 0) {
-		outcome = sql_run(
-			database->sql,
-			"INSERT IGNORE INTO dadns_meta (name, value) VALUES ('changed', 0)", why);
-		if (outcome == OK) {
-			outcome = sql_write(database->sql, NEXT_CHANGE, NULL, 0, 1, &found, why);
-		}
+	if (outcome != OK) {
+		return outcome;
 	}
-	if (outcome == OK) {
-		*change = (int64_t)sql_insert_id(database->sql);
+	*change = (int64_t)sql_insert_id(database->sql);
+	if (found == 0 || *change <= database->changed) {
+		database->restored = true;
+		return because(TEMPFAIL, why,
+			       "the count of changes in database %s is not what we left (tables "
+			       "are being restored): looking at them again",
+			       database->config->sql.database);
 	}
-	return outcome;
+	return OK;
 }
 
 /* One of the three kinds of stamps: those that are there already with changed rows, those without,
  * new ones. */
 static enum outcome write_stamps(struct transaction *transaction, bool held, bool changed,
-				 int64_t change, struct reason *why)
+				 struct reason *why)
 {
 	struct sql_column columns[9] = {
 		{.numbers = transaction->numbers[0]}, {.numbers = transaction->numbers[1]},
@@ -251,7 +252,7 @@ static enum outcome write_stamps(struct transaction *transaction, bool held, boo
 		transaction->numbers[2][count] = value->serial;
 		transaction->numbers[3][count] = value->deleted;
 		transaction->numbers[4][count] = value->deleted ? SQL_NULL : job->zone_id;
-		transaction->numbers[5][count] = change;
+		transaction->numbers[5][count] = transaction->change;
 		transaction->texts[2][count] = name_span(&value->zone);
 		count++;
 	}
@@ -269,7 +270,6 @@ static enum outcome write_stamps(struct transaction *transaction, bool held, boo
 
 enum outcome difference_write(struct transaction *transaction, struct reason *why)
 {
-	int64_t change = 0;
 	size_t rows = transaction->count;
 	bool content = false;
 	enum outcome outcome;
@@ -295,16 +295,16 @@ enum outcome difference_write(struct transaction *transaction, struct reason *wh
 		outcome = count_rows(transaction, why);
 	}
 	if (outcome == OK && content) {
-		outcome = next_change(transaction->database, &change, why);
+		outcome = next_change(transaction->database, &transaction->change, why);
 	}
 	if (outcome == OK) {
-		outcome = write_stamps(transaction, true, true, change, why);
+		outcome = write_stamps(transaction, true, true, why);
 	}
 	if (outcome == OK) {
-		outcome = write_stamps(transaction, true, false, change, why);
+		outcome = write_stamps(transaction, true, false, why);
 	}
 	if (outcome == OK) {
-		outcome = write_stamps(transaction, false, true, change, why);
+		outcome = write_stamps(transaction, false, true, why);
 	}
 	return outcome;
 }

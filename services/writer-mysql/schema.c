@@ -321,8 +321,7 @@ static enum outcome create_missing(struct sql *sql, const struct seen *seen, str
 			}
 		}
 	}
-	return sql_run(sql, "INSERT IGNORE INTO dadns_meta (name, value) VALUES ('changed', 0)",
-		       why);
+	return OK;
 }
 
 /* A change that would be good but is not necessary. TEMPFAIL: the database is away. */
@@ -381,7 +380,8 @@ static enum outcome improve_all(struct sql *sql, const struct seen *seen, struct
 	return outcome;
 }
 
-static enum outcome change(struct sql *sql, const struct layout *layout, struct reason *why)
+static enum outcome change(struct sql *sql, const struct layout *layout, bool *from_nothing,
+			   struct reason *why)
 {
 	struct seen seen;
 	enum outcome outcome;
@@ -391,6 +391,13 @@ static enum outcome change(struct sql *sql, const struct layout *layout, struct 
 		return outcome;
 	}
 	outcome = look(sql, layout, &seen, why); /* another member may have done it meanwhile */
+	*from_nothing = seen.table_count == 0;
+	if (outcome == OK && !complete(&seen) && !*from_nothing) {
+		outcome = sql_run(sql, "DO SLEEP(" SCHEMA_PAUSE_S ")", why);
+		if (outcome == OK) {
+			outcome = look(sql, layout, &seen, why);
+		}
+	}
 	if (outcome == OK && !complete(&seen)) {
 		outcome = create_missing(sql, &seen, why);
 		if (outcome == OK) {
@@ -411,12 +418,13 @@ static enum outcome change(struct sql *sql, const struct layout *layout, struct 
 
 enum outcome schema_ensure(struct sql *sql, const struct sql_config *config,
 			   const struct layout *layout, struct layout_widths *widths,
-			   struct reason *why)
+			   bool *from_nothing, struct reason *why)
 {
 	struct seen seen;
 	struct sql *patient;
 	enum outcome outcome;
 
+	*from_nothing = false;
 	outcome = look(sql, layout, &seen, why);
 	if (outcome != OK || (complete(&seen) && good(&seen))) {
 		goto out;
@@ -424,7 +432,7 @@ enum outcome schema_ensure(struct sql *sql, const struct sql_config *config,
 	patient = sql_create(config);
 	outcome = sql_open(patient, PATIENCE_MS, why);
 	if (outcome == OK) {
-		outcome = change(patient, layout, why);
+		outcome = change(patient, layout, from_nothing, why);
 	}
 	sql_destroy(patient); /* and its lock */
 	if (outcome == OK) {

@@ -9,14 +9,19 @@
 #ifndef WRITER_MYSQL_SCHEMA_H
 #define WRITER_MYSQL_SCHEMA_H
 
+#include <stdbool.h>
+
 #include "common/layout.h"
 #include "common/mysql.h"
 #include "common/outcome.h"
 
-/* `sql` is open; changes go over a more patient connection of their own. TEMPFAIL: a table is
- * missing and cannot be made. */
+/* `sql` is open; changes go over a more patient connection of their own. `*from_nothing`: there was
+ * no table at all, and they are all ours. Where some are missing it waits for SCHEMA_PAUSE_S: a
+ * client that loads a dump drops each table and makes it again. TEMPFAIL: one is missing and cannot
+ * be made. */
+#define SCHEMA_PAUSE_S "1"
 MUST_CHECK enum outcome schema_ensure(struct sql *sql, const struct sql_config *config,
 				      const struct layout *layout, struct layout_widths *widths,
-				      struct reason *why);
+				      bool *from_nothing, struct reason *why);
 
 #endif

@@ -391,6 +391,9 @@ static enum outcome run(struct transaction *transaction, struct reason *why)
 	outcome = sql_run(database->sql, "COMMIT", why);
 	mark("mysql.committed");
 	if (outcome == OK) {
+		if (transaction->change != 0) {
+			database->changed = transaction->change;
+		}
 		database_count(DATABASE_BATCHES, 1);
 		database_count(DATABASE_ROWS_ADDED, transaction->added);
 		database_count(DATABASE_ROWS_REMOVED, transaction->removed);

@@ -52,6 +52,7 @@ struct transaction {
 	size_t id_count;
 	struct job *last;       /* rows of one zone come together */
 	int64_t added, removed; /* rows */
+	int64_t change;         /* its number, 0: it changes no content */
 	int64_t *orphans;       /* zone ids of rows whose zone is gone */
 	size_t orphan_count;
 	/* parameters of one statement, `room` rows */
