@@ -22,9 +22,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import story  # noqa: E402
 import tables  # noqa: E402
+from same_partition import partition  # noqa: E402
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))
 ZONES = 240
+PARTITIONS = 12
 ROUNDS = 12   # attempts to catch the judge with values in hand
 EXPELLED = 4  # seconds until a frozen one is given up
 ONE_BY_ONE = "--kafka.batch.num.messages=1 --kafka.max.in.flight.requests.per.connection=1"
@@ -212,7 +214,11 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     s.finally_do(configs, "brokers", None, "delete", "log.cleaner.backoff.ms")
     configs("brokers", None, "add", "log.cleaner.backoff.ms=300")
     configs("topics", TOPIC, "add", QUICK)
-    fillers = [f"filler{i}-{story.RUN}.example" for i in range(60)]
+    fillers = {}
+    while len(fillers) < PARTITIONS:  # one for each partition
+        name = f"filler{random.randrange(10 ** 6)}-{story.RUN}.example"
+        fillers.setdefault(partition(name, PARTITIONS), name)
+    fillers = list(fillers.values())
     rounds = [0]
 
     def compacted():
