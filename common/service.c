@@ -18,7 +18,6 @@
 #include "common/mark.h"
 
 #define EXIT_BAD_CONFIG 78 /* EX_CONFIG */
-#define SILENT_MS_MAX 60000
 #define PAGE_BYTES_MAX ((size_t)16 << 20)
 #define ADMIN_CLOSE_MS 1000
 /* Parts, loops and pages are constants of the program. */
@@ -47,6 +46,7 @@ struct service {
 	const struct metric_table **metrics;
 	struct config *config;
 	struct http *admin;
+	int64_t silence_ms; /* of a loop, until /livez fails */
 	pthread_t signals;
 	_Atomic bool running;
 	_Atomic bool finished;
@@ -75,6 +75,7 @@ static const struct config_key service_keys[] = {
 	KEY_CHOICE(struct service_config, log_level, "log_level", "info", "debug|info|warn|warning|error|critical", "the lowest level that is logged"),
 	KEY_CHOICE(struct service_config, log_format, "log_format", "auto", "auto|json|logfmt", "auto: logfmt on a terminal, JSON elsewhere"),
 	KEY(struct service_config, admin_listen, "admin.listen", "", "ADDRESS:PORT for /livez, /readyz and /metrics"),
+	KEY_RANGE(struct service_config, admin_silence_ms, "admin.silence_ms", "60000", 1000, 86400000, "until /livez says that a loop which does not turn is dead; longer where a table is altered for an hour"),
 	{0},
 };
 /* clang-format on */
@@ -97,7 +98,7 @@ static bool is_ready(struct service *service)
 /* The name of a loop that has not turned for too long, or NULL. */
 static const char *silent_loop(struct service *service)
 {
-	int64_t oldest_ms = clock_ms() - SILENT_MS_MAX;
+	int64_t oldest_ms = clock_ms() - service->silence_ms;
 	const char *silent = NULL;
 
 	if (!atomic_load(&service->running)) {
@@ -530,6 +531,7 @@ struct service *service_start(const struct service_about *about, void *base, int
 	metric_set(&metrics[STARTED], clock_wall_ms() / 1000);
 	start_log(service, config);
 	start_signals(service);
+	service->silence_ms = config->admin_silence_ms;
 	start_admin(service, config->admin_listen);
 	return service;
 }

@@ -29,11 +29,12 @@ struct service_about {
 	bool (*accepts)(const char *type);         /* which stanza types this service serves */
 };
 
-/* The rows every service has: log_level, log_format, admin.listen (the three pages; "" = none). */
+/* The rows every service has. admin.listen: the three pages, "" = none. */
 struct service_config {
 	const char *log_level;
 	const char *log_format;
 	const char *admin_listen;
+	int64_t admin_silence_ms;
 };
 
 /* Loads the config into `base`, whose FIRST member is a struct service_config. Handles --help,
@@ -49,7 +50,7 @@ void service_stop(struct service *service, const struct reason *why);
 /* Readiness by part: ready when every part that was named says so. `why` is shown on /readyz; may
  * be NULL when ready. Logs changes. `part` is a constant text. */
 void service_ready(struct service *service, const char *part, bool ready, const char *why);
-/* The loop turned; /livez fails when a loop that reported once is silent for 60 s. */
+/* The loop turned; /livez fails when a loop that reported once is silent for admin.silence_ms. */
 void service_alive(struct service *service, const char *loop);
 /* Blocks until the service shall end. */
 void service_run(struct service *service);
