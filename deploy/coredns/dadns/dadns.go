@@ -35,7 +35,7 @@ func (d *Dadns) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	reply := d.zones.answer(ctx, request.Request{W: w, Req: r})
 	switch {
 	case reply != nil:
-		return reply.Rcode, w.WriteMsg(reply)
+		return dns.RcodeSuccess, w.WriteMsg(reply) // of an rcode that says no, CoreDNS would write a second reply
 	case d.next != nil:
 		return plugin.NextOrFailure(pluginName, d.next, ctx, w, r)
 	case !d.Ready():
