@@ -26,15 +26,20 @@ type follower struct {
 
 	versioned bool  // the tables know versions
 	births    int64 // of the tables that `at` is a place in
+	counter   int64 // as it was last
 	at        cursor
 	seen      map[string]bool // by the pass over all zones that is under way; nil: none
 	passed    bool
 	passAt    time.Time // when the next one is due; zero: none
 	othersAt  time.Time
+	justNow   bool            // others were the last that was read: now the changes
+	missed    map[string]bool // zones without versions that were not there when the others were last read
 	tendAt    time.Time
 	gone      map[string]version // zones that were deleted
 	doubts    map[string]time.Time
 	expired   map[string]bool // doubts that the next pass ends
+	unsaved   map[string]bool // their last state is not in the snapshot
+	unable    bool            // to write it
 	away      bool
 }
 
@@ -43,6 +48,7 @@ const (
 	pauseAway   = time.Second
 	pauseOthers = 10 * time.Second
 	pauseAgain  = 5 * time.Second // until what could not be taken over is looked at again
+	pauseMissed = time.Second     // until those that are missed are looked for again
 	pauseTend   = time.Second
 )
 
@@ -51,13 +57,16 @@ var errBeingMade = errors.New("dadns_meta is not filled yet: the tables are new,
 func newFollower(source source, zones *zones) *follower {
 	return &follower{
 		source: source, zones: zones, notify: func(string) {}, now: time.Now, births: -1,
-		gone: map[string]version{}, doubts: map[string]time.Time{}, expired: map[string]bool{},
+		gone: map[string]version{}, doubts: map[string]time.Time{}, expired: map[string]bool{}, unsaved: map[string]bool{},
 	}
 }
 
 // load opens the snapshot and serves what it has.
 func (f *follower) load(path string) error {
 	journal, complete, err := openJournal(path, func(s *state) {
+		if s.Deleted && s.Version == (version{}) {
+			return // forgotten: it may come again
+		}
 		if s.Deleted {
 			f.gone[s.Zone] = s.Version
 		} else if zone, _, err := s.build(s.arrange()); err == nil {
@@ -69,7 +78,9 @@ func (f *follower) load(path string) error {
 		return err
 	}
 	f.journal = journal
-	f.wholly.Store(complete)
+	if complete {
+		f.wholly.Store(true)
+	}
 	if count := f.zones.count(); count != 0 {
 		log.Infof("%d zones are served from the snapshot %s", count, path)
 	}
@@ -101,9 +112,11 @@ func (f *follower) turn(ctx context.Context) error {
 	f.expire(now)
 	others := !now.Before(f.othersAt)
 	switch {
-	case others && f.births >= 0 && f.seen == nil:
+	case others && f.births >= 0 && f.seen == nil && !f.justNow:
+		f.justNow = true
 		err = f.followOthers(ctx)
 	case others || f.versioned:
+		f.justNow = false
 		err = f.followChanges(ctx)
 	}
 	if f.journal != nil && !now.Before(f.tendAt) {
@@ -150,8 +163,9 @@ func (f *follower) followChanges(ctx context.Context) error {
 		return errBeingMade
 	}
 	f.versioned = true
-	if page.births != f.births || page.counter < f.at.changed {
-		f.births = page.births
+	restored := page.births != f.births || page.counter < f.counter
+	f.births, f.counter = page.births, page.counter
+	if restored {
 		f.beginPass()
 		return nil
 	}
@@ -164,6 +178,9 @@ func (f *follower) followChanges(ctx context.Context) error {
 	}
 	if f.seen != nil {
 		f.endPass()
+	}
+	if f.at.changed > page.counter { // a new change may get a number that is behind us
+		f.passBy(now.Add(pauseAgain))
 	}
 	metricFollowed.Set(float64(now.UnixMilli()) / 1000)
 	return nil
@@ -184,12 +201,19 @@ func (f *follower) follow(s *state) {
 	}
 	delete(f.doubts, s.Zone)
 	if s.Deleted {
-		if have != nil || s.Version != known {
+		if have != nil || s.Version != known || f.unsaved[s.Zone] {
 			f.remove(s)
 		}
 		return
 	}
 	f.take(s, have)
+}
+
+// passBy makes the next pass due then, if none is due before.
+func (f *follower) passBy(then time.Time) {
+	if f.passAt.IsZero() || then.Before(f.passAt) {
+		f.passAt = then
+	}
 }
 
 // A pass reads all zones of the tables again; what it meets unchanged costs a comparison.
@@ -215,6 +239,7 @@ func (f *follower) endPass() {
 		if f.expired[name] {
 			delete(f.doubts, name)
 			f.remove(&state{Zone: name, Deleted: true})
+			f.othersAt = time.Time{} // it may be one of those now
 		} else {
 			f.doubt(name)
 		}
@@ -241,7 +266,7 @@ func (f *follower) expire(now time.Time) {
 	for zone, since := range f.doubts {
 		if now.Sub(since) >= f.keep && !f.expired[zone] {
 			f.expired[zone] = true
-			f.passAt = now
+			f.passBy(now)
 		}
 	}
 }
@@ -258,6 +283,9 @@ func (f *follower) followOthers(ctx context.Context) error {
 	f.othersAt = now.Add(pauseOthers)
 	there := map[string]bool{}
 	for _, s := range states {
+		if there[s.Zone] { // two spellings of one name
+			continue
+		}
 		there[s.Zone] = true
 		have := f.zones.get(s.Zone)
 		_, gone := f.gone[s.Zone]
@@ -265,22 +293,41 @@ func (f *follower) followOthers(ctx context.Context) error {
 			f.take(s, have)
 		}
 	}
-	for _, zone := range f.zones.all() {
-		if some && zone.version == (version{}) && !there[zone.name] {
-			f.remove(&state{Zone: zone.name, Deleted: true})
-		}
-	}
+	f.endMissing(there, some)
 	if !f.versioned {
 		metricFollowed.Set(float64(now.UnixMilli()) / 1000)
 	}
-	if (f.passed || !f.versioned) && !f.wholly.Load() {
-		f.wholly.Store(true)
-		log.Infof("%d zones were read and are served", f.zones.count())
-		if f.journal != nil {
+	if f.passed || !f.versioned {
+		if !f.wholly.Swap(true) {
+			log.Infof("%d zones were read and are served", f.zones.count())
+		}
+		if f.journal != nil && len(f.unsaved) == 0 {
 			f.wrote(f.journal.complete())
 		}
 	}
 	return nil
+}
+
+// endMissing ends zones without versions that are gone. Where there are versions it may have got one just now: the
+// changes are read before it is missed for the second time.
+func (f *follower) endMissing(there map[string]bool, some bool) {
+	missed := map[string]bool{}
+	for _, zone := range f.zones.all() {
+		switch {
+		case !some || zone.version != (version{}) || there[zone.name]:
+		case f.versioned && !f.missed[zone.name]:
+			missed[zone.name] = true
+			f.othersAt = f.now().Add(pauseMissed)
+		default:
+			f.remove(&state{Zone: zone.name, Deleted: true})
+		}
+	}
+	f.missed = missed
+	for name := range f.unsaved { // nobody else will mention those that are forgotten
+		if _, gone := f.gone[name]; !gone && f.zones.get(name) == nil {
+			f.remove(&state{Zone: name, Deleted: true})
+		}
+	}
 }
 
 // --- what is served
@@ -289,22 +336,23 @@ func (f *follower) followOthers(ctx context.Context) error {
 func (f *follower) take(s *state, have *zone) {
 	digest := s.arrange()
 	if have != nil && have.digest == digest && have.version == s.Version {
+		if f.unsaved[s.Zone] {
+			f.save(s)
+		}
 		return
 	}
 	zone, faults, err := s.build(digest)
 	if err != nil {
 		metricErrors.WithLabelValues("zone").Inc()
 		log.Errorf("zone %s cannot be served as the tables have it, it stays as it was: %s", s.Zone, err)
-		f.passAt = f.now().Add(pauseAgain)
+		f.passBy(f.now().Add(pauseAgain))
 		return
 	}
 	if len(faults) != 0 {
 		metricErrors.WithLabelValues("record").Add(float64(len(faults)))
 		log.Warningf("zone %s is served without %d of its records: %s", s.Zone, len(faults), faults[0])
 	}
-	if f.journal != nil && !f.wrote(f.journal.keep(s)) {
-		zone.digest = [16]byte{} // the next pass tries again
-	}
+	f.save(s)
 	delete(f.gone, s.Zone)
 	f.zones.put(zone)
 	metricChanges.WithLabelValues("set").Inc()
@@ -319,31 +367,48 @@ func (f *follower) remove(s *state) {
 		metricChanges.WithLabelValues("deleted").Inc()
 	}
 	f.zones.remove(s.Zone)
-	forgotten := s.Version == version{}
-	if forgotten {
+	if s.Version == (version{}) {
 		delete(f.gone, s.Zone)
 	} else {
 		f.gone[s.Zone] = s.Version
 	}
-	if f.journal == nil {
-		return
-	}
 	s.Rows = nil
-	f.wrote(f.journal.keep(s))
-	if forgotten {
-		f.journal.forget(s.Zone)
-	}
+	f.save(s)
 }
 
 // --- the snapshot
 
-func (f *follower) tend() { f.wrote(f.journal.tend()) }
+// save writes a state down. What could not be is tried again by the next pass.
+func (f *follower) save(s *state) {
+	if f.journal == nil {
+		return
+	}
+	if f.wrote(f.journal.keep(s)) {
+		delete(f.unsaved, s.Zone)
+	} else {
+		f.unsaved[s.Zone] = true
+		f.passBy(f.now().Add(pauseAgain))
+	}
+}
 
+func (f *follower) tend() {
+	if err := f.journal.tend(); err != nil {
+		f.wrote(err)
+	}
+}
+
+// wrote counts failures, and says once that they began.
 func (f *follower) wrote(err error) bool {
 	if err != nil {
 		metricErrors.WithLabelValues("snapshot").Inc()
-		log.Errorf("the snapshot cannot be written, a restart without the database would serve what it has: %s", err)
-		f.passAt = f.now().Add(pauseAgain)
+	}
+	if unable := err != nil; unable != f.unable {
+		f.unable = unable
+		if unable {
+			log.Errorf("the snapshot cannot be written, a restart without the database would serve what it has: %s", err)
+		} else {
+			log.Infof("the snapshot can be written again")
+		}
 	}
 	return err == nil
 }

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 )
@@ -26,6 +25,7 @@ type journal struct {
 	lines  map[string]extent // of each zone, the last one
 	live   int64             // octets of those
 	synced bool
+	whole  bool // all zones were read before the last line
 }
 
 type extent struct{ at, length int64 }
@@ -94,21 +94,37 @@ func (j *journal) read() (states map[string]*state, complete bool, err error) {
 			}
 			break
 		}
-		complete = complete || read.Complete
-		if read.Zone != "" {
+		j.note(&read, int64(len(text)))
+		if read.forgotten() {
+			delete(states, read.Zone)
+		} else if read.Zone != "" {
 			states[read.Zone] = &read.state
-			j.note(read.Zone, int64(len(text)))
 		}
-		j.size += int64(len(text))
 	}
 	_, err = j.file.Seek(j.size, io.SeekStart)
-	return states, complete, err
+	return states, j.whole, err
 }
 
-func (j *journal) note(zone string, length int64) {
+// note takes down the line that stands at the end of the file.
+func (j *journal) note(l *line, length int64) {
+	if l.Zone != "" {
+		j.place(l.Zone, length)
+	}
+	if l.forgotten() {
+		j.live -= length
+		delete(j.lines, l.Zone)
+	}
+	j.size += length
+	j.whole = j.whole || l.Complete
+}
+
+func (j *journal) place(zone string, length int64) {
 	j.live += length - j.lines[zone].length
 	j.lines[zone] = extent{j.size, length}
 }
+
+// forgotten: a zone without a version is gone without a trace.
+func (l *line) forgotten() bool { return l.Deleted && l.Version == version{} }
 
 func decode(text []byte, into *line) bool {
 	if len(text) < 11 || text[8] != ' ' || text[len(text)-1] != '\n' {
@@ -133,10 +149,7 @@ func (j *journal) write(l *line) error {
 		// half a line must not stay in front of the next
 		return errors.Join(err, j.file.Truncate(j.size), second(j.file.Seek(j.size, io.SeekStart)))
 	}
-	if l.Zone != "" {
-		j.note(l.Zone, int64(len(text)))
-	}
-	j.size += int64(len(text))
+	j.note(l, int64(len(text)))
 	j.synced = false
 	return nil
 }
@@ -146,8 +159,13 @@ func second(_ int64, err error) error { return err }
 // keep appends a state. On an error the file is as it was.
 func (j *journal) keep(s *state) error { return j.write(&line{state: *s}) }
 
-// complete notes that all zones have been read.
-func (j *journal) complete() error { return j.write(&line{Complete: true}) }
+// complete notes, once, that all zones have been read.
+func (j *journal) complete() error {
+	if j.whole {
+		return nil
+	}
+	return j.write(&line{Complete: true})
+}
 
 // tend brings what was written to the disk, and writes the file anew when most of it is out of date.
 func (j *journal) tend() error {
@@ -157,13 +175,14 @@ func (j *journal) tend() error {
 	if j.synced {
 		return nil
 	}
-	j.synced = true
-	return j.file.Sync()
+	err := j.file.Sync()
+	j.synced = err == nil
+	return err
 }
 
-// rewrite copies the lines that count. It is called when there is a complete set of zones.
+// rewrite copies the lines that count.
 func (j *journal) rewrite() error {
-	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*")
+	file, err := os.OpenFile(j.path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -194,19 +213,16 @@ func (j *journal) copyFrom(old *journal) error {
 		if _, err := io.Copy(out, io.NewSectionReader(old.file, extent.at, extent.length)); err != nil {
 			return err
 		}
-		j.note(zone, extent.length)
+		j.place(zone, extent.length)
 		j.size += extent.length
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	return j.write(&line{Complete: true})
-}
-
-// forget makes a zone's lines count no more at the next rewrite.
-func (j *journal) forget(zone string) {
-	j.live -= j.lines[zone].length
-	delete(j.lines, zone)
+	if !old.whole {
+		return nil
+	}
+	return j.complete()
 }
 
 func (j *journal) close() {

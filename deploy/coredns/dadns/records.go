@@ -3,6 +3,7 @@
 package dadns
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -53,10 +54,14 @@ func (s *state) arrange() digest {
 	return digest(hash.Sum(nil)[:16])
 }
 
-// build makes the zone of a state; `digest` is what arrange gave. Records that cannot be read are left out, and said in `faults`.
+// build makes the zone of a state; `digest` is what arrange gave. Records that cannot be read are left out, and said
+// in `faults`; one that stands there twice is one.
 func (s *state) build(digest digest) (built *zone, faults []error, err error) {
 	records := make([]dns.RR, 0, len(s.Rows))
-	for _, row := range s.Rows {
+	for i, row := range s.Rows {
+		if i > 0 && row.sameAs(s.Rows[i-1]) {
+			continue
+		}
 		rr, err := row.record(s.Zone)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s %s: %w", row.Host, row.Type, err))
@@ -74,8 +79,13 @@ func (s *state) build(digest digest) (built *zone, faults []error, err error) {
 var (
 	errBadTTL  = errors.New("the TTL is not within 0 to 2147483647")
 	errBadData = errors.New("the data is not one record's")
+	errNoData  = errors.New("no record has such a type")
 	errApex    = errors.New("only the zone itself has a SOA record")
 )
+
+func (r row) sameAs(other row) bool {
+	return r.Host == other.Host && r.Type == other.Type && r.Data == other.Data
+}
 
 func (r row) record(zone string) (dns.RR, error) {
 	if r.TTL < 0 || r.TTL > 1<<31-1 {
@@ -92,23 +102,56 @@ func (r row) record(zone string) (dns.RR, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rr.Header().Rrtype == dns.TypeSOA && name != zone {
+	number := rr.Header().Rrtype
+	switch {
+	case number == 0 || number == dns.TypeOPT || number >= 128 && number <= 255: // RFC 6895 3.1
+		return nil, errNoData
+	case number == dns.TypeSOA && name != zone:
 		return nil, errApex
 	}
-	*rr.Header() = dns.RR_Header{Name: name, Rrtype: rr.Header().Rrtype, Class: dns.ClassINET, Ttl: uint32(r.TTL)}
+	*rr.Header() = dns.RR_Header{Name: name, Rrtype: number, Class: dns.ClassINET, Ttl: uint32(r.TTL)}
+	if _, err := pack(rr); err != nil { // an answer would fail over it
+		return nil, err
+	}
 	return rr, nil
+}
+
+// pack returns the octets of a record as a message holds it.
+func pack(rr dns.RR) ([]byte, error) {
+	const most = dns.MaxMsgSize - headerSize
+	wire := make([]byte, min(dns.Len(rr)+1, most))
+	end, err := dns.PackRR(rr, wire, 0, nil, false)
+	if err != nil && len(wire) < most { // Len is an estimate
+		wire = make([]byte, most)
+		end, err = dns.PackRR(rr, wire, 0, nil, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire[:end], nil
 }
 
 // parse reads the data of one record. Names in it that are not absolute are completed with the root.
 func parse(kind, data string) (dns.RR, error) {
-	if strings.ContainsAny(data, "\r\n") || strings.Trim(kind, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
+	number, known := numberOf(kind)
+	if !known {
+		return nil, errNoData
+	}
+	if strings.ContainsAny(data, "\r\n") || strings.TrimSpace(data) == "" && number != dns.TypeAPL {
 		return nil, errBadData
 	}
-	rr, err := dns.NewRR(". 0 IN " + kind + " " + data)
-	if err == nil && rr == nil {
-		err = errBadData
+	if number == dns.TypeISDN { // the library adds a subaddress that is empty
+		if rr := parseOctets(kind, data); rr != nil {
+			return rr, nil
+		}
 	}
-	if err == nil {
+	rr, err := dns.NewRR(". 0 IN " + kind + " " + data)
+	switch {
+	case err == nil && (rr == nil || rr.Header().Rrtype != number):
+		return nil, errBadData
+	case err == nil && strings.HasPrefix(data, `\#`):
+		return faithful(rr, data)
+	case err == nil:
 		return rr, nil
 	}
 	if rr := parseOctets(kind, data); rr != nil {
@@ -117,8 +160,46 @@ func parse(kind, data string) (dns.RR, error) {
 	return nil, err
 }
 
+func numberOf(kind string) (number uint16, known bool) {
+	if number, known = dns.StringToType[kind]; known {
+		return number, true
+	}
+	if number, known = texts[kind]; known {
+		return number, true
+	}
+	if kind == "NSAP" {
+		return typeNSAP, true
+	}
+	text, known := strings.CutPrefix(kind, "TYPE")
+	wide, err := strconv.ParseUint(text, 10, 16)
+	return uint16(wide), known && err == nil
+}
+
+// faithful returns what was read from octets, or the octets themselves where the library lost some of them.
+func faithful(rr dns.RR, data string) (dns.RR, error) {
+	plain := genericOctets(data)
+	if plain == nil {
+		return nil, errBadData
+	}
+	wire, err := pack(rr)
+	if err == nil && bytes.Equal(wire[rootHeaderSize:], plain) {
+		return rr, nil
+	}
+	switch rr.(type) {
+	case *dns.SOA, *dns.NS, *dns.CNAME, *dns.DNAME, *dns.MX, *dns.SVCB, *dns.HTTPS, *dns.RRSIG: // must be what they say
+		return nil, errBadData
+	}
+	return octets(rr.Header().Rrtype, plain), nil
+}
+
+const (
+	typeNSAP       = 22
+	headerSize     = 12 // of a message
+	rootHeaderSize = 11 // of a record whose owner is the root
+)
+
 // Types that are texts on the wire, by number: the library has no reader for them, or one that wants another form.
-var texts = map[string]uint16{"X25": 19, "GPOS": 27, "NINFO": 56, "TYPE56": 56, "AVC": 258, "TYPE258": 258}
+var texts = map[string]uint16{"X25": 19, "ISDN": 20, "GPOS": 27, "NINFO": 56, "TYPE56": 56, "AVC": 258, "TYPE258": 258}
 
 // parseOctets reads what the library does not, into a record that is its octets; nil if it cannot either.
 func parseOctets(kind, data string) dns.RR {
@@ -127,42 +208,42 @@ func parseOctets(kind, data string) dns.RR {
 		if err != nil || txt == nil {
 			return nil
 		}
-		wire := make([]byte, dns.MaxMsgSize)
-		end, err := dns.PackRR(txt, wire, 0, nil, false)
+		wire, err := pack(txt)
 		if err != nil {
 			return nil
 		}
-		return octets(number, hex.EncodeToString(wire[11:end])) // behind the root's name and the ten of the header
+		return octets(number, wire[rootHeaderSize:])
 	}
 	if kind == "NSAP" && strings.HasPrefix(data, "0x") { // RFC 1706: dots are for the eye
-		return octets(22, strings.ReplaceAll(data[2:], ".", ""))
-	}
-	number, known := texts[kind]
-	if !known {
-		var err error
-		if _, known := dns.StringToType[kind]; known { // its own reader said no
+		plain, err := hex.DecodeString(strings.ReplaceAll(data[2:], ".", ""))
+		if err != nil {
 			return nil
 		}
-		wide, err := strconv.ParseUint(strings.TrimPrefix(kind, "TYPE"), 10, 16)
-		if _, known := dns.TypeToRR[uint16(wide)]; known || err != nil {
-			return nil
-		}
-		number = uint16(wide)
+		return octets(typeNSAP, plain)
 	}
-	generic := strings.Fields(data) // RFC 3597: \# length octets
-	if len(generic) < 2 || generic[0] != `\#` {
+	number, _ := numberOf(kind)
+	if _, known := dns.TypeToRR[number]; known { // its own reader said no
 		return nil
 	}
-	text := strings.Join(generic[2:], "")
-	if strconv.Itoa(len(text)/2) != generic[1] {
-		return nil
+	if plain := genericOctets(data); plain != nil {
+		return octets(number, plain)
 	}
-	return octets(number, text)
+	return nil
 }
 
-func octets(kind uint16, text string) dns.RR {
-	if _, err := hex.DecodeString(text); err != nil {
+// genericOctets reads `\# length octets` (RFC 3597); nil: it is something else.
+func genericOctets(data string) []byte {
+	words := strings.Fields(data)
+	if len(words) < 2 || words[0] != `\#` {
 		return nil
 	}
-	return &dns.RFC3597{Hdr: dns.RR_Header{Rrtype: kind}, Rdata: text}
+	plain, err := hex.DecodeString(strings.Join(words[2:], ""))
+	if err != nil || strconv.Itoa(len(plain)) != words[1] {
+		return nil
+	}
+	return plain
+}
+
+func octets(kind uint16, plain []byte) dns.RR {
+	return &dns.RFC3597{Hdr: dns.RR_Header{Rrtype: kind}, Rdata: hex.EncodeToString(plain)}
 }

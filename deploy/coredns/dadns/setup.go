@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,8 @@ type config struct {
 	poll     time.Duration
 	keep     time.Duration
 }
+
+var options = []string{"database", "password_file", "tls_ca", "snapshot", "poll", "keep"}
 
 const (
 	pollDefault = 125 * time.Millisecond
@@ -114,14 +117,17 @@ func parseConfig(c *caddy.Controller) (*config, error) {
 		if !first {
 			return nil, c.Err("only once in a server block")
 		}
-		if len(c.RemainingArgs()) != 0 {
-			return nil, c.ArgErr()
+		if len(c.RemainingArgs()) != 0 { // not ArgErr: it would show the last one, perhaps a password
+			return nil, c.Err("its options stand in braces")
 		}
 		for c.NextBlock() {
 			option := c.Val()
 			args := c.RemainingArgs()
+			if !slices.Contains(options, option) {
+				return nil, c.Errf("the options are %s", strings.Join(options, ", "))
+			}
 			if len(args) != 1 {
-				return nil, c.ArgErr()
+				return nil, c.Errf("%s takes one value", option)
 			}
 			value := args[0]
 			var err error
@@ -138,11 +144,9 @@ func parseConfig(c *caddy.Controller) (*config, error) {
 				found.poll, err = parseDuration(value, pollMin)
 			case "keep":
 				found.keep, err = parseDuration(value, 0)
-			default:
-				err = errors.New("there is no such option: database, password_file, tls_ca, snapshot, poll, keep")
 			}
 			if err != nil {
-				return nil, c.Errf("%s %s: %s", option, hidden(value), err)
+				return nil, c.Errf("%s: %s", option, err)
 			}
 		}
 	}
@@ -150,14 +154,6 @@ func parseConfig(c *caddy.Controller) (*config, error) {
 		return nil, c.Err("database mysql://USER@HOST:PORT/NAME is missing")
 	}
 	return found, secure(found.database, password, ca)
-}
-
-// hidden is a value as it may be shown.
-func hidden(value string) string {
-	if u, err := url.Parse(value); err == nil {
-		return u.Redacted()
-	}
-	return "(…)"
 }
 
 func parseDuration(text string, min time.Duration) (time.Duration, error) {

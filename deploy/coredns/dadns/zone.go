@@ -34,6 +34,11 @@ var errNoSOA = errors.New("there is no SOA record")
 func newZone(name string, version version, records []dns.RR) (*zone, error) {
 	z := &zone{name: name, version: version, file: file.NewZone(name, "")}
 	for _, rr := range records {
+		switch rr.Header().Rrtype {
+		case dns.TypeNSEC3, dns.TypeNSEC3PARAM: // no answers are proved with them here, but they are the zone's
+			z.file.Tree.Insert(rr)
+			continue
+		}
 		if err := z.file.Insert(rr); err != nil {
 			return nil, err
 		}
