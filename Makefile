@@ -5,6 +5,7 @@
 #   make test               everything that must pass: unit, integration, whole-system stories
 #   make up | down          the same stack, kept for hand work (build/run/endpoints.env)
 #   make all                the programs, in build/$(MODE)/
+#   make coredns            CoreDNS with our plugin, build/coredns/coredns; what starts a stack wants it
 #   make check              unit tests            make check-integration   against real servers
 #   make check-e2e          the stories           make bench               figures as ratios
 #   make lint | format | docs | analyze | clean | install
@@ -64,7 +65,11 @@ INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildc
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a)
 
-.PHONY: all check check-integration check-e2e bench demo test up down lint format docs analyze clean install install-tools help
+# Go, for the server's side alone: the programs of `all` do without it.
+COREDNS := build/coredns/coredns
+COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
+
+.PHONY: all coredns check check-integration check-e2e bench demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
@@ -93,28 +98,34 @@ $(B)/tests/integration/%: $(B)/tests/integration/%.o $(EXTRA_O) $(SERVICE_LIBS) 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+coredns: $(COREDNS)
+
+$(COREDNS): $(COREDNS_FROM)
+	@echo "  go $@"
+	@tools/coredns.sh build $@
+
 check: $(UNIT)
 	@tools/run-tests.sh $(UNIT)
 
 check-integration: all $(INTEGRATION)
 	@BIN=$(B) tools/run-tests.sh $(INTEGRATION)
 
-check-e2e: all
+check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh
 
-bench: install-tools all $(BENCH)
+bench: install-tools all $(COREDNS) $(BENCH)
 	@BIN=$(B) tools/bench.sh
 
 install-tools:
 	@tools/install.sh
 
 demo: install-tools
-	@$(MAKE) --no-print-directory -s MODE=release all
+	@$(MAKE) --no-print-directory -s MODE=release all coredns
 	@BIN=build/release tools/stack.sh up
 	@BIN=build/release tools/demo.sh
 
 up: install-tools
-	@$(MAKE) --no-print-directory -s MODE=release all
+	@$(MAKE) --no-print-directory -s MODE=release all coredns
 	@BIN=build/release tools/stack.sh up
 
 down:
@@ -140,7 +151,7 @@ install: all
 	install -m 755 $(PROGRAMS:%=$(B)/%) $(DESTDIR)$(PREFIX)/bin
 
 clean:
-	@rm -rf build/release build/debug build/asan build/tsan build/analyze
+	@rm -rf build/release build/debug build/asan build/tsan build/analyze build/coredns
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile

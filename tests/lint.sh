@@ -82,9 +82,13 @@ for file in $(sources common services cli tests); do
 		;;
 	esac
 done
+plugin=$(git ls-files --cached --others --exclude-standard -- deploy/coredns | grep '\.go$')
+for file in $plugin; do
+	head -1 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || complain "$file:1: no SPDX line"
+done
 while IFS= read -r hit; do
 	complain "$hit"
-done < <(grep -nE 'TODO[^(]|FIXME|XXX' $(sources common services cli) /dev/null)
+done < <(grep -nE 'TODO[^(]|FIXME|XXX' $(sources common services cli) $plugin /dev/null)
 
 # 7. Layout is clang-format's business.
 formatter=$(command -v clang-format-14 || command -v clang-format)

@@ -20,6 +20,7 @@ MEMBERS=(
 	"ns1        named        dns rndc"
 	"ns2        named        dns rndc"
 	"mariadb    mariadb      mysql"
+	"dc1        coredns      dns ready metrics"
 	"dc2        pdns         dns api"
 	"ingest     ingest       http admin"
 	"writer-ns1 writer-bind  admin"
@@ -36,6 +37,8 @@ STACK_DIR=${STACK_DIR:-build/run}
 [[ $STACK_DIR = /* ]] || STACK_DIR=$ROOT/$STACK_DIR
 BIN=${BIN:-build/release}
 [[ $BIN = /* ]] || BIN=$ROOT/$BIN
+COREDNS=${COREDNS:-build/coredns/coredns}
+[[ $COREDNS = /* ]] || COREDNS=$ROOT/$COREDNS
 STACK_WAIT=${STACK_WAIT:-30}           # seconds for a member to get ready
 STACK_STOP_WAIT=${STACK_STOP_WAIT:-20} # seconds from TERM to KILL
 INGEST_USER=${INGEST_USER:-directdnsonly}
@@ -57,10 +60,11 @@ usage() {
 		  database NAME [SERVER]  makes it in a running mariadb, empty, with an account of its own; what was
 		                    there is gone. Prints its stanza for dadns.yml
 		  wipe              down, and remove the folder
-		Members: kafka redis ns1 ns2 mariadb dc2 ingest writer-ns1 writer-ns2 writer-dc1 writer-dc2
+		Members: kafka redis ns1 ns2 mariadb dc1 dc2 ingest writer-ns1 writer-ns2 writer-dc1 writer-dc2
 		Settings by environment:
 		  STACK_DIR=build/run  the folder; two folders are two stacks
 		  BIN=build/release    where ingest, writer-bind, writer-mysql and dadns are
+		  COREDNS=build/coredns/coredns  the program of dc1
 		  STACK_ENV="A=1 B=2"  more environment for what is started now
 		  STACK_ARGS="--a=1"   more arguments for what is started now
 		  STACK_NOWAIT=1       start does not wait until it is ready
@@ -188,6 +192,20 @@ adopt() {
 		load_ports
 	fi
 	exec {file}>&-
+}
+
+# Dies unless the programs that $1… start were built.
+must_be_built() {
+	local name program
+	for name in "$@"; do
+		if is_ours "$name"; then
+			for program in "${KIND[$name]}" dadns; do
+				[ -x "$BIN/$program" ] || die "there is no $BIN/$program; make builds it"
+			done
+		elif [ "${KIND[$name]}" = coredns ]; then
+			[ -x "$COREDNS" ] || die "there is no $COREDNS; make coredns builds it"
+		fi
+	done
 }
 
 is_ours() { [[ " $OURS " == *" ${KIND[$1]:-} "* ]]; }
@@ -503,6 +521,8 @@ kind_mariadb() {
 			say 'GRANT ALL ON *.* TO root@localhost WITH GRANT OPTION;'
 			each_database "$2" database_sql
 		)
+		# Data may be older than the server that reads it here.
+		(umask 077 && each_database "$2" reader_sql >"$dir/readers.sql")
 		;;
 	command)
 		# shellcheck disable=SC2016
@@ -516,7 +536,7 @@ kind_mariadb() {
 				rm -f first.sql
 				mv data.new data || exit
 			fi
-			exec mariadbd --defaults-file="$1/my.cnf" "${@:2}"' mariadb "$dir")
+			exec mariadbd --defaults-file="$1/my.cnf" --init-file="$1/readers.sql" "${@:2}"' mariadb "$dir")
 		;;
 	ready) [ -S "$dir/mysql.sock" ] && mariadb --defaults-file="$dir/admin.cnf" <<<'DO 1' ;;
 	keys)
@@ -525,6 +545,42 @@ kind_mariadb() {
 		say "${KEY}_SOCKET=$dir/mysql.sock"
 		say "${KEY}_ADMIN=$dir/admin.cnf"
 		each_database "$2" database_key
+		;;
+	esac
+}
+
+# It is ready when it answers, SERVFAIL as long as there are no tables: their writer is started later. Whether it has
+# read them says http://…/ready.
+kind_coredns() {
+	local dir=$STACK_DIR/$2 dns=${PORT[$2.dns]} ready=${PORT[$2.ready]} metrics=${PORT[$2.metrics]}
+	case $1 in
+	prepare)
+		mkdir -p "$dir"
+		secret "$2-reader-password"
+		[ -e "$dir/Corefile" ] || cat >"$dir/Corefile" <<-END
+			.:$dns {
+			    bind 127.0.0.1
+			    errors
+			    ready 127.0.0.1:$ready
+			    prometheus 127.0.0.1:$metrics
+			    transfer {
+			        to *
+			    }
+			    dadns {
+			        database mysql://$2_reader@127.0.0.1:${PORT[mariadb.mysql]}/$2
+			        password_file $STACK_DIR/secrets/$2-reader-password
+			        snapshot $dir/zones.snapshot
+			    }
+			}
+		END
+		;;
+	command) CMD=("$COREDNS" -conf "$dir/Corefile") ;;
+	ready) dns_answers "$dns" ;;
+	keys)
+		key_of "$2"
+		say "${KEY}_DNS=127.0.0.1:$dns"
+		say "${KEY}_READY=127.0.0.1:$ready"
+		say "${KEY}_METRICS=127.0.0.1:$metrics"
 		;;
 	esac
 }
@@ -645,8 +701,8 @@ each_database() {
 	)
 }
 
-# The database $1, empty, and an account that can do there what a writer must. With a PowerDNS on it, PowerDNS's own
-# tables and an account that reads them.
+# The database $1, empty, and an account that can do there what a writer must; one more for the server that reads it.
+# With a PowerDNS on it, PowerDNS's own tables.
 database_sql() {
 	secret "$1-password"
 	cat <<-END
@@ -654,14 +710,20 @@ database_sql() {
 		CREATE OR REPLACE USER '$1'@'%' IDENTIFIED BY '$(<"$STACK_DIR/secrets/$1-password")';
 		GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON \`$1\`.* TO '$1'@'%';
 	END
+	reader_sql "$1"
 	[ "${KIND[$1]:-}" = pdns ] || return 0
+	say "USE \`$1\`;"
+	cat /usr/share/pdns-backend-mysql/schema/schema.mysql.sql
+}
+
+# The account of the PowerDNS or CoreDNS $1, if there is one.
+reader_sql() {
+	[[ ${KIND[$1]:-} =~ ^(pdns|coredns)$ ]] || return 0
 	secret "$1-reader-password"
 	cat <<-END
 		CREATE OR REPLACE USER '$1_reader'@'%' IDENTIFIED BY '$(<"$STACK_DIR/secrets/$1-reader-password")';
 		GRANT SELECT ON \`$1\`.* TO '$1_reader'@'%';
-		USE \`$1\`;
 	END
-	cat /usr/share/pdns-backend-mysql/schema/schema.mysql.sql
 }
 
 database_key() {
@@ -815,7 +877,7 @@ set_up() {
 	mkdir -p "$STACK_DIR"/{pids,logs,exits,secrets}
 	base=$(pick_base) || exit 1
 	if [ "$base" != "$PORT_BASE" ] || [ -z "$current" ]; then # configuration with other ports is worth nothing
-		rm -f "$STACK_DIR"/{dadns.yml,*/server.properties,*/redis.conf,*/named.conf,*/my.cnf,*/pdns.conf}
+		rm -f "$STACK_DIR"/{dadns.yml,*/server.properties,*/redis.conf,*/named.conf,*/my.cnf,*/pdns.conf,*/Corefile}
 		printf '%s\n' "$base" "${MEMBERS[@]}" >"$STACK_DIR/ports"
 	fi
 	load_ports
@@ -826,7 +888,7 @@ set_up() {
 }
 
 cmd_up() {
-	local name chosen=("$@") began wanted=() ours=() program all
+	local name chosen=("$@") began wanted=() ours=() all
 
 	tools/install.sh run || exit 1
 	take_lock
@@ -850,11 +912,7 @@ cmd_up() {
 			wanted+=("$name")
 		fi
 	done
-	for name in ${ours[@]+"${ours[@]}"}; do
-		for program in "${KIND[$name]}" dadns; do
-			[ -x "$BIN/$program" ] || die "there is no $BIN/$program; make builds it"
-		done
-	done
+	must_be_built ${wanted[@]+"${wanted[@]}"} ${ours[@]+"${ours[@]}"}
 
 	for name in ${wanted[@]+"${wanted[@]}"}; do
 		prepare "$name"
@@ -889,6 +947,7 @@ cmd_start() {
 		say "  $1 runs already"
 		return
 	}
+	must_be_built "$1"
 	prepare "$1"
 	now_us
 	began=$NOW

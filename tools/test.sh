@@ -13,13 +13,14 @@ PARTS=(
 	"layers and layout               | tests/lint.sh"
 	"the contract in proto/          | tests/proto.sh"
 	"deploy/k8s, Containerfile       | $MAKE MODE=release all && tests/k8s.sh"
+	"deploy/coredns, the plugin      | tests/coredns.sh"
 	"unit tests                      | $MAKE MODE=release check"
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
 	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
 	"integration, real servers       | $MAKE MODE=release check-integration"
 	"integration under asan          | $MAKE MODE=asan check-integration"
 	"stories, the whole system       | $MAKE MODE=release check-e2e"
-	"stories under asan              | $MAKE MODE=asan all && BIN=build/asan tools/run-stories.sh tests/e2e/1*"
+	"stories under asan              | $MAKE MODE=asan all coredns && BIN=build/asan tools/run-stories.sh tests/e2e/1*"
 )
 
 # All of the parts share one stack, and it is gone afterwards.
