@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""MariaDB killed in the middle of transactions, PowerDNS away while its tables are written, zones that one layout
-cannot hold: rows are the log's values by digest, each fault stays where it is, and all mends itself.
+"""MariaDB killed in the middle of transactions, CoreDNS without its database, PowerDNS away while its tables are
+written, zones that one layout cannot hold: rows are the log's values by digest, each fault stays where it is, and all
+mends itself.
 
 SEED, KILLS and ZONES of the environment choose another run.
 """
@@ -81,7 +82,8 @@ def kill_mariadb(s, state):
     wanted = tables.decided(s, state)
     sentence = f"the rows of {len(state)} zones are the log's by digest in both layouts, after the last push"
     tables.become_right(s, tables.PATIENCE, sentence, wanted)
-    tables.serve_right(s, tables.PATIENCE, "PowerDNS serves them", state)
+    for server in tables.DATABASES:
+        tables.serve_right(s, tables.PATIENCE, f"{server} serves them", state, server)
     s.ok("neither writer ended", pids == {name: story.pid_of(name) for name in WRITERS} and all(map(story.alive, WRITERS)))
     for name in tables.DATABASES:
         turns = words.turns(name)
@@ -89,6 +91,26 @@ def kill_mariadb(s, state):
     retried = [word for word in words.read() if word[2] == "retrying"]
     s.ok("no zone's tries were used up", not retried and put_aside() == 0, retried[:3])
     s.ok("and none went to the dead letters", dead_letters() == letters)
+
+
+def coredns_alone(s, state, n):
+    """CoreDNS needs its database for what is new, not for what it serves, not even to start."""
+    story.kill("mariadb")
+    for how in ("stop", "kill"):
+        tables.serve_right(s, 5, "MariaDB is killed: CoreDNS serves what it had", state, "dc1")
+        story.stack(how, "dc1")
+        story.start("dc1")
+        began = time.monotonic()
+        tables.serve_right(s, 5, f"and once more after a {how} and a start", state, "dc1", began)
+    zones = [zone for zone in sorted(state) if state[zone] is not None][:40]
+    touched = {zone: state[zone] for zone in zones}
+    refused = tables.change_all(touched, n, deletes=(zones[-1],))
+    s.ok(f"{len(zones)} changes are acknowledged meanwhile", not refused, refused[:3])
+    state.update(touched)
+    story.start("mariadb")
+    began = time.monotonic()
+    tables.serve_right(s, 15, "MariaDB is back: CoreDNS serves those too", state, "dc1", began)
+    s.eventually(15, "and both writers are ready", lambda: all(map(story.ready, WRITERS)))
 
 
 def without_powerdns(s, state, how, n):
@@ -150,8 +172,8 @@ def not_for_powerdns(s, state, n):
     wanted = tables.decided(s, mine)
     tables.become_right(s, 5, "those are written at once", {zone: wanted[zone] for zone in mates}, began=began)
     tables.become_right(s, 5, "dc1 has all at once", wanted, ("dc1",), began)
-    s.eventually(5, "ns1 and ns2 serve all at once", lambda: [
-        (ns, zone) for ns in ("ns1", "ns2") for zone in mine if story.serial(ns, zone) != n + 1] or True)
+    s.eventually(5, "ns1, ns2 and dc1 serve all at once", lambda: [
+        (ns, zone) for ns in ("ns1", "ns2", "dc1") for zone in mine if story.serial(ns, zone) != n + 1] or True)
     text = rows.zone_of("dc1", bad[0]).find_rdataset(f"big.{bad[0]}.", "TXT")[0]
     s.ok("the long text is in dc1 to its last octet", len(text.to_wire()) == 63 * 256)
     for zone, wish in zip(bad, cases):
@@ -173,8 +195,9 @@ def not_for_powerdns(s, state, n):
     s.eventually(5, "nothing is put aside any more", lambda: put_aside() == 0)
 
 
-with story.Story(f"MariaDB killed, PowerDNS away, a zone that one table cannot hold: rows equal the log (SEED={SEED})") as s:
+with story.Story(f"MariaDB killed, CoreDNS alone, PowerDNS away, a zone that one table cannot hold: rows equal the log (SEED={SEED})") as s:
     s.finally_do(lambda: story.alive("mariadb") or story.start("mariadb"))
+    s.finally_do(lambda: story.alive("dc1") or story.start("dc1"))
     s.finally_do(lambda: story.stack("cont", "dc2") if story.alive("dc2") else story.start("dc2"))
     state = {}
     refused = tables.change_all(state, 1, [f"kill{i}-{story.RUN}.example" for i in range(ZONES)])
@@ -182,6 +205,7 @@ with story.Story(f"MariaDB killed, PowerDNS away, a zone that one table cannot h
     tables.become_right(s, tables.PATIENCE, "and stand in both databases", tables.decided(s, state))
     kill_mariadb(s, state)
     n = 1000000
+    coredns_alone(s, state, n)
     for how in ("stop", "kill", "pause"):
         n += 1
         without_powerdns(s, state, how, n)

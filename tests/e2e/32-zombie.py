@@ -252,8 +252,13 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     story.stack("database", "dc1")
     said = story.reset_group("dadns.writer.dc1")
     s.ok("dc1 is empty and its writer's group forgotten", "successful" in said and story.sql("dc1", "SHOW TABLES") == (), said)
+    time.sleep(1)  # CoreDNS looks several times
+    wrong = story.unlike(wanted, ("dc1",))
+    s.ok("CoreDNS goes on serving what it had", not wrong, wrong[:3])
     story.stack("start", "writer-dc1")
     tables.become_right(s, 30, "built from dadns.zones alone dc1 has the newest of each zone, and no deleted one", digests, ("dc1",))
+    wrong = story.unlike(wanted, ("dc1",))
+    s.ok("which is what CoreDNS serves all the time", not wrong, wrong[:3])
     for name in ("ingest", "ingest-2"):
         story.stack("stop", name)
         story.stack("start", name)

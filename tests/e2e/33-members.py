@@ -142,7 +142,8 @@ with story.Story(f"Groups of writers go from 1 to 4 members and back to 1 under 
     wanted = tables.decided(s, state)
     sentence = f"of {load.acked} changes the last of each zone is in both databases, after the last push"
     tables.become_right(s, tables.PATIENCE, sentence, wanted, began=ended)
-    tables.serve_right(s, tables.PATIENCE, "and PowerDNS serves it", state, began=ended)
+    for server in tables.DATABASES:
+        tables.serve_right(s, tables.PATIENCE, f"and {server} serves it", state, server, began=ended)
     for database, watcher in watchers.items():
         watcher.stop()
         sentence = f"{watcher.versions} versions, none going back, none twice, and {watcher.looks} times rows that go with them"

@@ -193,7 +193,7 @@ ok "and says that it is not ready" not admin ingest /readyz
 ok "a push without Kafka is answered with an error that says why" says 'error=1&text=*' push <(zone_text "$zone" 3) "$zone" fred
 stack start kafka >/dev/null
 stack start ns1 >/dev/null
-for name in redis dc2 ns2 mariadb; do # dc2 waits for its database by itself
+for name in redis dc1 dc2 ns2 mariadb; do # dc1 and dc2 wait for their databases by themselves
 	STACK_NOWAIT=1 stack start $name >/dev/null
 done
 for name in $SERVICES; do

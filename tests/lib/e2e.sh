@@ -19,8 +19,9 @@ E2E_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$E2E_ROOT" || exit 1
 export STACK_DIR=${STACK_DIR:-build/test-run}
 export BIN=${BIN:-build/release}
+export COREDNS=${COREDNS:-build/coredns/coredns}
 DA_HOST=${DA_HOST:-da1.hoster.example} # who pushes, unless a story says otherwise
-SERVERS="ns1 ns2 dc2"                  # all name servers of the stack
+SERVERS="ns1 ns2 dc1 dc2"              # all name servers of the stack
 E2E_WORK=$(mktemp -d)
 : >"$E2E_WORK/results"
 
@@ -124,12 +125,13 @@ stack() { tools/stack.sh "$@"; }
 # A program that was built again since it was started is started again.
 e2e_stop_outdated() {
 	local file name program exe
-	for file in "$STACK_DIR"/pids/{ingest,writer}*.pid; do
+	for file in "$STACK_DIR"/pids/{dc1,ingest,writer}*.pid; do
 		[ -e "$file" ] || continue
 		name=$(basename "$file" .pid)
-		program=$(awk -v name="$name" '$1 == name { print $2 }' "$STACK_DIR/ports")
+		program=$BIN/$(awk -v name="$name" '$1 == name { print $2 }' "$STACK_DIR/ports")
+		[[ $program != */coredns ]] || program=$COREDNS
 		exe=$(readlink "/proc/$(cat "$file")/exe") || continue
-		[ "$exe" = "$(readlink -f "$BIN/$program")" ] || stack stop "$name" >/dev/null
+		[ "$exe" = "$(readlink -f "$program")" ] || stack stop "$name" >/dev/null
 	done
 }
 

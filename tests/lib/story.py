@@ -39,10 +39,11 @@ if not STACK_DIR.startswith("/"):
     STACK_DIR = os.path.join(ROOT, STACK_DIR)
 os.environ["STACK_DIR"] = STACK_DIR
 BIN = os.environ.setdefault("BIN", "build/release")
+COREDNS = os.environ.setdefault("COREDNS", "build/coredns/coredns")
 HOST = "da1.hoster.example"
 PRODUCTS = ("ingest", "writer-ns1", "writer-ns2", "writer-dc1", "writer-dc2")
-SERVERS = ("ns1", "ns2", "dc2")  # that answer DNS
-BACKENDS = (*SERVERS, "dc1")     # that have a writer
+SERVERS = ("ns1", "ns2", "dc1", "dc2")  # that answer DNS
+BACKENDS = SERVERS                      # that have a writer
 
 
 # ---- counting ----------------------------------------------------------------------------------------------------
@@ -140,8 +141,8 @@ def begin():
             continue
         stack("cont", name, check=False)
         program = kinds.get(name, "")
-        outdated = program.startswith(("ingest", "writer")) and alive(name) and \
-            os.path.realpath(f"/proc/{pid_of(name)}/exe") != os.path.realpath(f"{BIN}/{program}")
+        built = COREDNS if program == "coredns" else f"{BIN}/{program}" if program.startswith(("ingest", "writer")) else None
+        outdated = built and alive(name) and os.path.realpath(f"/proc/{pid_of(name)}/exe") != os.path.realpath(built)
         if name not in members or outdated:
             stack("stop", name)
     config_back()

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sends one request as DirectAdmin does and watches the name servers and the database dc1 meanwhile.
+"""Sends one request as DirectAdmin does and watches the name servers meanwhile.
 
 push.py PATH BODY_FILE ZONE SERIAL|gone
-Prints "answer<TAB>ms<TAB>status<TAB>body", then for each server "NS1<TAB>ms" ("-" if not within 10 s), and
-"DC1<TAB>ms<TAB>rows". The clock starts before the connection is made; each server is asked for the zone's SOA
-about every half millisecond until it serves SERIAL (or, for "gone", no longer answers for the zone: REFUSED);
-dc1, which no name server reads in this stack, until its rows are committed.
+Prints "answer<TAB>ms<TAB>status<TAB>body", then for each server "NS1<TAB>ms" ("-" if not within 10 s). The clock
+starts before the connection is made; each server is asked for the zone's SOA about every half millisecond until it
+serves SERIAL (or, for "gone", no longer answers for the zone: REFUSED).
 """
 import base64
 import os
@@ -21,10 +20,8 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
-import pymysql
 
-SERVERS = ("NS1", "NS2", "DC2")
-ROWS = """SELECT r.type, r.data FROM records r JOIN zones z ON z.id = r.zone_id WHERE z.zone_name = %s AND r.online = 1"""
+SERVERS = ("NS1", "NS2", "DC1", "DC2")
 PATIENCE = 10.0
 
 
@@ -66,36 +63,15 @@ def watch(address, zone, serial, began, took, name):
         time.sleep(0.0005)
 
 
-def watch_rows(url, zone, serial, began, took, rows):
-    url = urlsplit(url)
-    conn = pymysql.connect(host=url.hostname, port=url.port, user=url.username, password=url.password,
-                           database=url.path[1:], autocommit=True)
-    while time.monotonic() - began < PATIENCE:
-        found = ()
-        with conn.cursor() as cursor:
-            try:
-                cursor.execute(ROWS, zone + ".")
-                found = cursor.fetchall()
-            except pymysql.err.ProgrammingError:
-                pass  # its writer has not made the tables yet
-        serials = [data.split()[2] for kind, data in found if kind == "SOA"]
-        if serials == ([] if serial == "gone" else [serial]):
-            took["DC1"] = (time.monotonic() - began) * 1000
-            rows.append(len(found))
-            return
-        time.sleep(0.001)
-
-
 def main():
     path, body_file, zone, serial = sys.argv[1:]
     url = urlsplit(os.environ["INGEST_URL"])
     with open(body_file, "rb") as file:
         data = request(path, file.read())
-    took, rows = {}, []
+    took = {}
     began = time.monotonic()
     watchers = [threading.Thread(target=watch, args=(os.environ[name + "_DNS"], zone, serial, began, took, name))
                 for name in SERVERS]
-    watchers.append(threading.Thread(target=watch_rows, args=(os.environ["DC1_MYSQL"], zone, serial, began, took, rows)))
     for watcher in watchers:
         watcher.start()
     try:
@@ -107,7 +83,6 @@ def main():
         watcher.join()
     for name in SERVERS:
         print(f"{name}\t{took[name]:.1f}" if name in took else f"{name}\t-")
-    print(f"DC1\t{took['DC1']:.1f}\t{rows[0]}" if rows else "DC1\t-")
 
 
 main()
