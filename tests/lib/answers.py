@@ -20,6 +20,7 @@ class Question(typing.NamedTuple):
     kind: int
     words: str
     there: object = None  # for whoever asks
+    flags: int = 0        # RD is 0x100
 
 
 def of_soa(zone):
@@ -101,7 +102,7 @@ class Reply:
 
 def query(number, question):
     """With EDNS: 4096 octets are welcome."""
-    head = struct.pack("!6H", number, 0, 1, 0, 0, 1) + question.name + struct.pack("!HH", question.kind, 1)
+    head = struct.pack("!6H", number, question.flags, 1, 0, 0, 1) + question.name + struct.pack("!HH", question.kind, 1)
     return head + b"\0" + struct.pack("!HHIH", 41, 4096, 0, 0)
 
 
@@ -150,11 +151,13 @@ class Asker(threading.Thread):
     def ask_cut(self):
         cut = [i for i, reply in enumerate(self.replies) if reply.cut]
         self.by_tcp = len(cut)
-        if not cut:
-            return
+        if cut:
+            self.ask_by_tcp(cut)
+
+    def ask_by_tcp(self, numbers):
         with socket.create_connection(story.address(f"{self.server.upper()}_DNS"), timeout=5) as conn:
             stream = conn.makefile("rb")
-            for i in cut:
+            for i in numbers:
                 wire = query(i & 65535, self.questions[i])
                 conn.sendall(struct.pack("!H", len(wire)) + wire)
                 self.replies[i] = Reply(stream.read(struct.unpack("!H", stream.read(2))[0]))
