@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make bench: our figures beside the bare limits that the same machine gives in the same run, as ratios.
-# Its own stack in build/bench-run, gone afterwards; about twelve minutes; an idle machine, please. Writes
+# Its own stack in build/bench-run, gone afterwards; about seventeen minutes; an idle machine, please. Writes
 # docs/BENCH.md. Exit code 1: a figure that is wanted was missed (all parts are run first).
 #
 #   accepting   32 clients against a bare librdkafka producer that sends the same bytes, as many in flight
@@ -11,11 +11,14 @@
 #               into a database of either layout against bare array statements; PowerDNS's caches
 #   now         a push that must overtake a backlog
 #   memory      of ingest and of the writers with 10,000 zones
+#   answers     queries per second and memory of named, PowerDNS and CoreDNS, against a server that looks nothing up
+#   start       CoreDNS with all zones still to read; from its snapshot while the database is down
+#   follow      from the push until CoreDNS serves it, one at a time and during bursts; its statements
 #   apart       named and PowerDNS while the database of a third backend is stopped, or dead
 #
 # tools/bench.sh PART… runs only these, in this order, and writes nothing: empty drains now load served memory
-# apart accept. DRAINED="ns1 dc1 dc2" chooses what is drained. KEEP=1 leaves the stack. BENCH_SHORT=1 is for work
-# on this script: small numbers, nothing is written.
+# answers start apart follow accept. DRAINED="ns1 dc1 dc2" chooses what is drained. SEED=N makes answers ask the same
+# again. KEEP=1 leaves the stack. BENCH_SHORT=1 is for work on this script: small numbers, nothing is written.
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -23,21 +26,28 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export STACK_DIR=${STACK_DIR:-build/bench-run}
 export BIN=${BIN:-build/release}
 BENCH=$BIN/tests/bench
-PARTS="empty drains now load served memory apart accept"
+PARTS="empty drains now load served memory answers start apart follow accept"
 DRAINED=${DRAINED:-ns1 dc1 dc2}
 ROUNDS=3 LOADED=10000 BACKLOG=3000 SAMPLES=300 ACCEPT_S=5 BARE_MS=3000 APART_ROUNDS=5 APART_SAMPLES=200
+ANSWER_S=3 FOLLOW_SAMPLES=200
 [ -z "${BENCH_SHORT:-}" ] || {
 	ROUNDS=1 LOADED=1000 BACKLOG=300 SAMPLES=40 ACCEPT_S=2 BARE_MS=1000 APART_ROUNDS=1 APART_SAMPLES=40
+	ANSWER_S=1 FOLLOW_SAMPLES=20
 }
 CLIENTS=32
+SCATTER_MS=125 # CoreDNS's poll: pushes come at any moment of it
 SERIAL=2026112100 # rises with every round of pushes
 . tools/bench/figures.sh
 . tools/bench/named.sh
 . tools/bench/database.sh
+. tools/bench/answers.sh
+. tools/bench/coredns.sh
 
 release() {
 	local code=$?
 	rm -f "$OUTPUT"
+	# shellcheck disable=SC2046
+	kill $(jobs -p) 2>/dev/null
 	if [ -n "${KEEP:-}" ]; then
 		say "the stack is left running: $STACK_DIR"
 	elif [ $code = 0 ] || [ -n "${WHOLE:-}" ]; then
@@ -100,6 +110,13 @@ check() { # DNS FROM TO PATIENCE_MS
 
 alive() { kill -0 "$(cat "$STACK_DIR/pids/$1.pid" 2>/dev/null)" 2>/dev/null; }
 
+halt() { # NAME…
+	local name
+	for name in "$@"; do
+		! alive "$name" || stack stop "$name"
+	done
+}
+
 memory_mb() { # NAME FIELD
 	awk -v field="$2:" '$1 == field { printf "%.0f", $2 / 1024 }' "/proc/$(cat "$STACK_DIR/pids/$1.pid")/status"
 }
@@ -161,7 +178,7 @@ part_empty() {
 # named first without the writer of a database beside, as in former figures; then PowerDNS, with both.
 part_served() {
 	say "served, $LOADED zones loaded"
-	! alive writer-dc2 || stack stop writer-dc2
+	halt writer-dc2
 	SERIAL=$((SERIAL + 1))
 	served --server "$NS1_DNS" --from 0 --to $LOADED --samples $SAMPLES --serial $SERIAL --salt $SERIAL
 	SERIAL=$((SERIAL + SAMPLES))
@@ -291,7 +308,9 @@ start_third() {
 part_apart() {
 	local round what name server share ours normal
 	declare -gA P99=()
+	halt dc1 writer-dc1
 	alive writer-dc3 || start_third
+	SERIAL=$((SERIAL + 1))
 	for ((round = 0; round < APART_ROUNDS; round++)); do
 		say "apart, round $((round + 1)) of $APART_ROUNDS: all is well; dc3's database stopped; dead"
 		apart normal
@@ -319,9 +338,7 @@ part_apart() {
 
 part_accept() {
 	local round name ours=() bare=() bad=0 one da base times best=0 flat=0
-	for name in ns1 dc1 dc2 dc3; do
-		! alive writer-$name || stack stop writer-$name
-	done
+	halt writer-ns1 writer-dc1 writer-dc2 writer-dc3 dc1
 	base=$((SERIAL + 1000))
 	# The broker's JVM compiles what pushes need of it while they come, for some 100,000 of them. The bare
 	# producer finds it compiled; so do we: not counted until the rate has stopped rising.
@@ -367,10 +384,11 @@ machine() {
 }
 
 versions() {
-	printf 'DaDNS %s, Kafka %s (one broker), librdkafka %s, BIND %s, MariaDB %s, PowerDNS %s' "$(git describe --always --dirty 2>/dev/null)" \
+	printf 'DaDNS %s, Kafka %s (one broker), librdkafka %s, BIND %s, MariaDB %s, PowerDNS %s, CoreDNS %s' "$(git describe --always --dirty 2>/dev/null)" \
 		"$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' tools/kafka/pom.xml)" \
 		"$(pkg-config --modversion rdkafka 2>/dev/null)" "$("$STACK_DIR/bin/named" -v | sed 's/^BIND \([^ ]*\).*/\1/')" \
-		"$(query mysql 'SELECT VERSION()')" "$(pdns_server --version 2>&1 | sed -n 's/.*PowerDNS Authoritative Server \([0-9.]*\).*/\1/p')"
+		"$(query mysql 'SELECT VERSION()')" "$(pdns_server --version 2>&1 | sed -n 's/.*PowerDNS Authoritative Server \([0-9.]*\).*/\1/p')" \
+		"$(build/coredns/coredns -version | sed -n 's/^CoreDNS-//p')"
 }
 
 table() {
@@ -385,6 +403,7 @@ table() {
 		|---|---|---|---|---|---|---|
 	END
 	printf '%s\n' "${ROWS[@]}"
+	table_of_answers
 	cat <<-END
 
 		- A push is a zone of 20 records and 1.3 KB, in DirectAdmin's shape.
@@ -410,6 +429,7 @@ table() {
 		  database run; the ratio is the median of the rounds' ratios.
 		- Medians of $ROUNDS rounds, ours and the limit in turn; the ratio is the median of the rounds' ratios. The last column was measured on a machine of the same kind.
 	END
+	notes_of_coredns
 	printf -- '- %s\n' "${NOTES[@]}"
 }
 
@@ -431,7 +451,7 @@ begin
 # shellcheck disable=SC2068
 for part in ${@:-$PARTS}; do
 	case $part in
-	empty | drains | now | load | served | apart | accept) "part_$part" ;;
+	empty | drains | now | load | served | answers | start | follow | apart | accept) "part_$part" ;;
 	memory) part_memory "after more pushes" ingest writer-ns1 ;;
 	*) die "there is no part '$part': $PARTS" ;;
 	esac

@@ -16,7 +16,7 @@ RUN="bind9 bind9-utils bind9-dnsutils redis-server kcat jq curl netcat-openbsd l
 	openjdk-17-jre-headless|openjdk-21-jre-headless maven
 	python3 python3-dnspython python3-jsonschema python3-pymysql procps"
 TEST="clang-14|clang clang-tidy-14|clang-tidy clang-format-14|clang-format
-	libclang-rt-14-dev|libclang-rt-dev valgrind
+	libclang-rt-14-dev|libclang-rt-dev valgrind dnsperf
 	nodejs npm python3-venv python3-pip python3-yaml iproute2"
 
 POLICY=/usr/sbin/policy-rc.d

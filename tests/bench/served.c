@@ -3,8 +3,12 @@
  *
  * Each sample: a zone of the range gets its next serial, pushed over a connection of its own as
  * DirectAdmin does it; the clock starts before the connection is made. From the answer on the name
- * server is asked by UDP, a question every 0.25 ms, until it serves exactly that serial.
- * A sample may be late by one such pause, never early. --pause-ms lets the system come to rest.
+ * server is asked by UDP, a question every 0.25 ms (--ask-every-us), until it serves exactly that
+ * serial. A sample may be late by one such pause, never early. --pause-ms lets the system come to
+ * rest; --scatter-ms adds up to so much: a server that looks for changes at a regular pace would
+ * else be met at the same place of it each time.
+ * --samples 0: until SIGTERM, which ends it with the sample that is on its way. --each prints every
+ * sample, for samples of several of us to be put together.
  * Each zone is asked for once before, as a zone in use is: a server that keeps answers has to
  * forget this one. With several --server each is asked on its own and has its own figures: p50_ms,
  * p50_ms_2, ...
@@ -12,6 +16,7 @@
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,7 +24,7 @@
 #include "tests/bench/figures.h"
 #include "tests/bench/soa.h"
 
-enum { ASK_EVERY_US = 250, ANSWER_MS = 200, SCATTER = 7919, SERVERS_MAX = 8 };
+enum { ANSWER_MS = 200, SCATTER = 7919, SERVERS_MAX = 8 };
 
 struct server {
 	int udp;
@@ -34,8 +39,17 @@ struct probe {
 	struct server servers[SERVERS_MAX];
 	size_t server_count;
 	uint32_t from, to, serial, salt;
-	int64_t samples, pause_ms, patience_ms;
+	int64_t samples, pause_ms, scatter_ms, ask_every_us, patience_ms;
+	bool each;
 };
+
+static volatile sig_atomic_t ended;
+
+static void end(int signal)
+{
+	(void)signal;
+	ended = 1;
+}
 
 /* Returns when the answer is complete: the door closes an HTTP/1.0 connection. */
 static void push(const struct probe *probe, const struct da_request *request)
@@ -135,18 +149,28 @@ static void take_sample(struct probe *probe, struct da_request *request, int64_t
 			die("zone %u is not served with serial %u after %lld ms", zone, serial,
 			    (long long)probe->patience_ms);
 		}
-		sleep_us(ASK_EVERY_US);
+		sleep_us(probe->ask_every_us);
 	}
 }
 
 static const struct option options[] = {
-	{"to-address", required_argument, NULL, 'a'},  {"server", required_argument, NULL, 'd'},
-	{"user", required_argument, NULL, 'u'},        {"password", required_argument, NULL, 'p'},
-	{"owner", required_argument, NULL, 'o'},       {"from", required_argument, NULL, 'f'},
-	{"to", required_argument, NULL, 't'},          {"serial", required_argument, NULL, 's'},
-	{"salt", required_argument, NULL, 'x'},        {"samples", required_argument, NULL, 'N'},
-	{"pause-ms", required_argument, NULL, 'P'},    {"now", no_argument, NULL, 'n'},
-	{"patience-ms", required_argument, NULL, 'W'}, {0},
+	{"to-address", required_argument, NULL, 'a'},
+	{"server", required_argument, NULL, 'd'},
+	{"user", required_argument, NULL, 'u'},
+	{"password", required_argument, NULL, 'p'},
+	{"owner", required_argument, NULL, 'o'},
+	{"from", required_argument, NULL, 'f'},
+	{"to", required_argument, NULL, 't'},
+	{"serial", required_argument, NULL, 's'},
+	{"salt", required_argument, NULL, 'x'},
+	{"samples", required_argument, NULL, 'N'},
+	{"pause-ms", required_argument, NULL, 'P'},
+	{"now", no_argument, NULL, 'n'},
+	{"patience-ms", required_argument, NULL, 'W'},
+	{"scatter-ms", required_argument, NULL, 'S'},
+	{"each", no_argument, NULL, 'e'},
+	{"ask-every-us", required_argument, NULL, 'E'},
+	{0},
 };
 
 static void read_arguments(int argc, char **argv, struct probe *probe)
@@ -188,6 +212,15 @@ static void read_arguments(int argc, char **argv, struct probe *probe)
 		case 'P':
 			probe->pause_ms = number_of(optarg, "--pause-ms");
 			break;
+		case 'S':
+			probe->scatter_ms = number_of(optarg, "--scatter-ms");
+			break;
+		case 'E':
+			probe->ask_every_us = number_of(optarg, "--ask-every-us");
+			break;
+		case 'e':
+			probe->each = true;
+			break;
 		case 'W':
 			probe->patience_ms = number_of(optarg, "--patience-ms");
 			break;
@@ -197,7 +230,8 @@ static void read_arguments(int argc, char **argv, struct probe *probe)
 		default:
 			die("usage: served --to-address HOST:PORT --server HOST:PORT... [--user U] "
 			    "[--password P]\n\t[--owner HOST] [--from N] --to N [--serial N] "
-			    "[--salt N] [--samples N]\n\t[--pause-ms N] [--patience-ms N] [--now]");
+			    "[--salt N] [--samples N]\n\t[--pause-ms N] [--scatter-ms N] "
+			    "[--ask-every-us N] [--patience-ms N] [--now] [--each]");
 		}
 	}
 	if (probe->door == NULL || probe->server_count == 0 || probe->to <= probe->from ||
@@ -212,11 +246,14 @@ static void report(struct probe *probe)
 		struct samples *samples = &probe->servers[i].samples;
 
 		samples_sort(samples);
+		for (size_t k = 0; probe->each && k < samples->count; k++) {
+			printf("sample %.2f\n", (double)samples->us[k] / 1000);
+		}
 		printf("%zu pushes served after p50 %.2f ms, p99 %.2f, max %.2f\n", samples->count,
 		       samples_quantile(samples, 0.5), samples_quantile(samples, 0.99),
 		       samples_quantile(samples, 1));
 	}
-	printf("samples=%lld", (long long)probe->samples);
+	printf("samples=%zu", probe->servers[0].samples.count);
 	for (size_t i = 0; i < probe->server_count; i++) {
 		struct server *server = &probe->servers[i];
 		char which[20] = "";
@@ -243,14 +280,17 @@ int main(int argc, char **argv)
 			      .serial = 2026112100,
 			      .samples = 200,
 			      .pause_ms = 20,
+			      .ask_every_us = 250,
 			      .patience_ms = 20000};
 	struct da_request request;
 
 	read_arguments(argc, argv, &probe);
 	probe.door_port = address_split(probe.door);
 	da_request_init(&request, &probe.sender);
-	for (int64_t i = 0; i < probe.samples; i++) {
-		sleep_us(probe.pause_ms * 1000);
+	signal(SIGTERM, end);
+	srandom(probe.salt);
+	for (int64_t i = 0; probe.samples == 0 ? !ended : i < probe.samples; i++) {
+		sleep_us((probe.pause_ms + random() % (probe.scatter_ms + 1)) * 1000);
 		take_sample(&probe, &request, i);
 	}
 	report(&probe);
