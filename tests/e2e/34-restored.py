@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A database is dropped and made anew, or restored from an older dump, while its writer runs: it becomes right again by
 itself, without a push, and this story says after how long. With nobody pushing at all; with pushes all the time; and
-with a load of the dump that takes its time between two tables, as a big one does.
+with a load of the dump that takes its time between two tables, as a big one does. PowerDNS, which has no memory, serves
+what the tables say meanwhile; CoreDNS is asked all the time and never goes back.
 
 SEED and ZONES of the environment choose another run.
 """
@@ -16,6 +17,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import coredns  # noqa: E402
 import story  # noqa: E402
 import tables  # noqa: E402
 
@@ -75,16 +77,24 @@ def move_on(s, state, rng, n):
     return wanted
 
 
-with story.Story(f"A database that is dropped, or restored from an older dump, becomes right by itself (SEED={SEED})") as s:
+def serve_right(s, state, began):
+    tables.serve_right(s, tables.PATIENCE, "and PowerDNS serves them", state, began=began)
+    tables.serve_right(s, tables.PATIENCE, "and CoreDNS", state, "dc1", began)
+    s.eventually(5, "which has no doubts left", lambda: coredns.metric("dc1", "zones_kept") == 0)
+
+
+with story.Story(f"A database that is dropped, or restored from an older dump, becomes right by itself, CoreDNS serves on (SEED={SEED})") as s:
     rng = random.Random(SEED)
     state = {}
     refused = tables.change_all(state, 1, [f"stored{i}-{story.RUN}.example" for i in range(ZONES)])
     s.ok(f"{ZONES} zones are pushed", not refused, refused[:3])
     wanted = tables.decided(s, state)
     tables.become_right(s, tables.PATIENCE, "and stand in both databases", wanted)
-    pids = {name: story.pid_of(name) for name in ("writer-dc1", "writer-dc2")}
+    tables.serve_right(s, tables.PATIENCE, "CoreDNS serves them", state, "dc1")
+    pids = {name: story.pid_of(name) for name in ("writer-dc1", "writer-dc2", "dc1")}
 
     # ---- dropped
+    watch = coredns.Watch("dc1", state)
     for database in tables.DATABASES:
         count = len(tables.zones_in(database))
         story.sql("mariadb", f"DROP DATABASE {database}")
@@ -93,19 +103,24 @@ with story.Story(f"A database that is dropped, or restored from an older dump, b
         sentence = f"{database} with {count} zones is dropped and made anew, empty; nobody pushes; this story's rows are right"
         tables.become_right(s, tables.PATIENCE, sentence, wanted, (database,), began)
         tables.holds_all(s, "all that live and no other", database, began)
-    tables.serve_right(s, tables.PATIENCE, "PowerDNS serves from the tables that the writer made", state, began=began)
+    serve_right(s, state, began)
+    watch.judged(s, "CoreDNS went on serving all of them", len(state))
 
     # ---- restored, nobody pushes
     old = dump()
     wanted = move_on(s, state, rng, 2)
+    tables.serve_right(s, tables.PATIENCE, "CoreDNS serves that", state, "dc1")
+    watch = coredns.Watch("dc1", state)
     began = time.monotonic()
     restore_both(s, old, "while nobody pushes")
     tables.become_right(s, tables.PATIENCE, "all rows are the log's again, zones deleted since are gone", wanted, began=began)
-    tables.serve_right(s, tables.PATIENCE, "and PowerDNS serves them", state, began=began)
+    serve_right(s, state, began)
+    watch.judged(s, "of what the dump says CoreDNS never served anything", len(state))
 
     # ---- restored under load
     quiet = {zone: n for zone, n in state.items() if rng.random() < 0.5}
     busy = {zone: n for zone, n in state.items() if zone not in quiet}
+    watch = coredns.Watch("dc1", state)
     load = tables.Load(busy, SEED)
     time.sleep(1)
     began = time.monotonic()
@@ -118,15 +133,18 @@ with story.Story(f"A database that is dropped, or restored from an older dump, b
     s.ok(f"{load.acked} changes of the others were acknowledged meanwhile", load.acked > 50 and not load.refused, load.refused[:3])
     wanted = tables.decided(s, state)
     tables.become_right(s, tables.PATIENCE, "all zones are right after the last push", wanted, began=ended)
-    tables.serve_right(s, tables.PATIENCE, "and PowerDNS serves them", state, began=ended)
+    serve_right(s, state, ended)
+    watch.judged(s, "CoreDNS never went back", len(state))
 
     # ---- restored slowly
+    watch = coredns.Watch("dc1", state)
     began = time.monotonic()
     restore_both(s, old, "with pauses before dadns_zones and records", ("dadns_zones", "records"))
     tables.become_right(s, tables.PATIENCE, "all zones are right, since the load began", wanted, began=began)
-    tables.serve_right(s, tables.PATIENCE, "and PowerDNS serves them", state, began=began)
+    serve_right(s, state, began)
+    watch.judged(s, "CoreDNS never went back", len(state))
     for database in tables.DATABASES:
         tables.holds_all(s, "all that live and no other", database, began)
-    s.ok("both writers ran all the time", pids == {name: story.pid_of(name) for name in pids} and all(map(story.alive, pids)))
+    s.ok("both writers and CoreDNS ran all the time", pids == {name: story.pid_of(name) for name in pids} and all(map(story.alive, pids)))
     wrong = tables.wrong_rows(wanted)
     s.ok("and nothing that was right became wrong", not wrong, wrong)
