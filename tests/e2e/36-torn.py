@@ -305,9 +305,9 @@ def tamper(zone):
     """Half of the RRset of ten becomes another rewrite's, in both databases."""
     number_of = story.sql("dc1", "SELECT id FROM zones WHERE zone_name = %s", zone + ".")[0][0]
     story.sql("dc1", "UPDATE records SET data = REPLACE(data, '\"1 ', '\"2 ') WHERE zone_id = %s AND hostname = 'set' LIMIT 5", number_of)
-    # our CoreDNS reads what is said to have changed
+    # our CoreDNS reads what is said to have changed, and would not believe it against the digest
     story.sql("dc1", "UPDATE dadns_meta SET value = value + 1 WHERE name = 'changed'")
-    story.sql("dc1", "UPDATE dadns_zones SET changed = (SELECT value FROM dadns_meta WHERE name = 'changed') WHERE zone = %s", zone)
+    story.sql("dc1", "UPDATE dadns_zones SET digest = '', changed = (SELECT value FROM dadns_meta WHERE name = 'changed') WHERE zone = %s", zone)
     story.sql("dc2", "UPDATE records SET content = REPLACE(content, '\"1 ', '\"2 ') WHERE name = %s LIMIT 5", f"set.{zone}")
     urllib.request.urlopen(urllib.request.Request(
         f"{os.environ['DC2_API']}/api/v1/servers/localhost/cache/flush?domain=set.{zone}.", method="PUT",

@@ -101,7 +101,7 @@ func (f *fakeTables) changes(_ context.Context, after cursor, limit int) (*page,
 	}
 	found := &page{births: f.births, counter: f.counter, next: after}
 	for _, zone := range f.zones {
-		if after.before(cursor{zone.changed, zone.Zone}) {
+		if after.before(cursor{changed: zone.changed, zone: zone.Zone}) {
 			s := zone.state
 			s.Rows = slices.Clone(s.Rows)
 			found.states = append(found.states, &s)
@@ -114,7 +114,7 @@ func (f *fakeTables) changes(_ context.Context, after cursor, limit int) (*page,
 	found.states = found.states[:min(limit, len(found.states))]
 	if count := len(found.states); count != 0 {
 		last := found.states[count-1].Zone
-		found.next = cursor{f.zones[last].changed, last}
+		found.next = cursor{changed: f.zones[last].changed, zone: last}
 	}
 	return found, nil
 }

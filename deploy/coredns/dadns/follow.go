@@ -37,19 +37,23 @@ type follower struct {
 	tendAt    time.Time
 	gone      map[string]version // zones that were deleted
 	doubts    map[string]time.Time
-	expired   map[string]bool // doubts that the next pass ends
-	unsaved   map[string]bool // their last state is not in the snapshot
-	unable    bool            // to write it
+	strange   map[string]time.Time // zones whose rows are not those of their version
+	expired   map[string]bool      // doubts that the next pass ends
+	unsaved   map[string]bool      // their last state is not in the snapshot
+	unable    bool                 // to write it
 	away      bool
 }
 
 const (
-	pageZones   = 1000
-	pauseAway   = time.Second
-	pauseOthers = 10 * time.Second
-	pauseAgain  = 5 * time.Second // until what could not be taken over is looked at again
-	pauseMissed = time.Second     // until those that are missed are looked for again
-	pauseTend   = time.Second
+	pageZones    = 1000
+	pauseAway    = time.Second
+	pauseOthers  = 10 * time.Second
+	pauseAgain   = 30 * time.Second // until what could not be taken over is looked at again
+	pauseStrange = 10 * time.Second // until rows are believed that are not those of their version
+	pauseSoon    = 2 * time.Second
+	pauseMissed  = time.Second // until those that are missed are looked for again
+	sparse       = 200         // at most this part of the time goes into reading the others
+	pauseTend    = time.Second
 )
 
 var errBeingMade = errors.New("dadns_meta is not filled yet: the tables are new, or are being restored")
@@ -58,6 +62,7 @@ func newFollower(source source, zones *zones) *follower {
 	return &follower{
 		source: source, zones: zones, notify: func(string) {}, now: time.Now, births: -1,
 		gone: map[string]version{}, doubts: map[string]time.Time{}, expired: map[string]bool{}, unsaved: map[string]bool{},
+		strange: map[string]time.Time{},
 	}
 }
 
@@ -80,6 +85,12 @@ func (f *follower) load(path string) error {
 	f.journal = journal
 	if complete {
 		f.wholly.Store(true)
+		f.passed = true
+	}
+	if at := journal.at; complete && at != nil {
+		f.justNow = true
+		f.births, f.counter = at.Births, at.Counter
+		f.at = cursor{changed: at.Changed, zone: at.Zone}
 	}
 	if count := f.zones.count(); count != 0 {
 		log.Infof("%d zones are served from the snapshot %s", count, path)
@@ -90,13 +101,13 @@ func (f *follower) load(path string) error {
 // run follows until the context ends.
 func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause := f.poll
+		next := time.Now().Add(f.poll)
 		if err := f.turn(ctx); err != nil {
-			pause = pauseAway
+			next = time.Now().Add(pauseAway)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(time.Until(next)):
 		}
 	}
 	if f.journal != nil {
@@ -173,11 +184,16 @@ func (f *follower) followChanges(ctx context.Context) error {
 		f.follow(s)
 	}
 	f.at = page.next
+	f.at.whole = !page.full
+	if len(page.states) != 0 {
+		f.savePlace()
+	}
 	if page.full {
 		return nil
 	}
 	if f.seen != nil {
 		f.endPass()
+		f.savePlace()
 	}
 	if f.at.changed > page.counter { // a new change may get a number that is behind us
 		f.passBy(now.Add(pauseAgain))
@@ -199,8 +215,8 @@ func (f *follower) follow(s *state) {
 		f.doubt(s.Zone)
 		return
 	}
-	delete(f.doubts, s.Zone)
 	if s.Deleted {
+		delete(f.doubts, s.Zone)
 		if have != nil || s.Version != known || f.unsaved[s.Zone] {
 			f.remove(s)
 		}
@@ -245,7 +261,7 @@ func (f *follower) endPass() {
 		}
 	}
 	if len(f.doubts) != 0 {
-		log.Warningf("%d zones are not in the tables, or in an older version: what is known of them stands for %s", len(f.doubts), f.keep)
+		log.Warningf("%d zones are not in the tables, or not as they were in that version or a newer one: what is known of them stands for %s", len(f.doubts), f.keep)
 	}
 	clear(f.expired)
 	f.seen = nil
@@ -275,12 +291,17 @@ func (f *follower) expire(now time.Time) {
 
 // followOthers reads all zones that have no version: nobody says which of them have changed.
 func (f *follower) followOthers(ctx context.Context) error {
+	began := f.now()
 	states, some, err := f.source.others(ctx, f.versioned)
 	if err != nil {
 		return err
 	}
 	now := f.now()
-	f.othersAt = now.Add(pauseOthers)
+	if !some && !f.versioned { // a writer is making them at this moment, or somebody has emptied them
+		f.othersAt = now.Add(pauseMissed)
+		return nil
+	}
+	f.othersAt = now.Add(max(pauseOthers, now.Sub(began)*sparse))
 	there := map[string]bool{}
 	for _, s := range states {
 		if there[s.Zone] { // two spellings of one name
@@ -336,6 +357,8 @@ func (f *follower) endMissing(there map[string]bool, some bool) {
 func (f *follower) take(s *state, have *zone) {
 	digest := s.arrange()
 	if have != nil && have.digest == digest && have.version == s.Version {
+		delete(f.doubts, s.Zone)
+		delete(f.strange, s.Zone)
 		if f.unsaved[s.Zone] {
 			f.save(s)
 		}
@@ -346,6 +369,9 @@ func (f *follower) take(s *state, have *zone) {
 		metricErrors.WithLabelValues("zone").Inc()
 		log.Errorf("zone %s cannot be served as the tables have it, it stays as it was: %s", s.Zone, err)
 		f.passBy(f.now().Add(pauseAgain))
+		return
+	}
+	if !f.believe(zone, have) {
 		return
 	}
 	if len(faults) != 0 {
@@ -359,6 +385,31 @@ func (f *follower) take(s *state, have *zone) {
 	if have == nil || have.digest != digest {
 		f.notify(zone.name)
 	}
+}
+
+// believe says whether a zone may be served whose rows are perhaps not those of its version. Half a dump becomes whole,
+// or writer-mysql repairs it, within seconds; what we know to be right stands for `keep`.
+func (f *follower) believe(zone, have *zone) bool {
+	now := f.now()
+	since, known := f.strange[zone.name]
+	switch {
+	case zone.proof != contradicted:
+	case have != nil && have.proof == proved && have.version == zone.version && !f.expired[zone.name]:
+		f.doubt(zone.name)
+		return false
+	case !known || now.Sub(since) < pauseStrange:
+		if !known {
+			f.strange[zone.name] = now
+			metricErrors.WithLabelValues("rows").Inc()
+		}
+		f.passBy(now.Add(pauseSoon))
+		return false
+	default:
+		log.Warningf("zone %s is served although its rows are not those of its version", zone.name)
+	}
+	delete(f.doubts, zone.name)
+	delete(f.strange, zone.name)
+	return true
 }
 
 // remove ends a zone; without a version it is forgotten altogether.
@@ -388,6 +439,13 @@ func (f *follower) save(s *state) {
 	} else {
 		f.unsaved[s.Zone] = true
 		f.passBy(f.now().Add(pauseAgain))
+	}
+}
+
+// savePlace lets a restart go on from here. With a pass under way, or doubts, it has to look at everything.
+func (f *follower) savePlace() {
+	if f.journal != nil && f.seen == nil && len(f.unsaved)+len(f.doubts)+len(f.strange) == 0 {
+		f.wrote(f.journal.mark(&bookmark{f.births, f.counter, f.at.changed, f.at.zone}))
 	}
 }
 

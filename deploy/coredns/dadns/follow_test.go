@@ -250,7 +250,7 @@ func TestTablesInDoubt(t *testing.T) {
 			for f.pass(t, f.keep-time.Minute); f.clock.Before(time.Unix(1e9, 0).Add(f.keep)); f.advance(t) {
 				f.mustServe(t, all)
 			}
-			f.pass(t, 5*time.Second)
+			f.pass(t, pauseAgain)
 			f.mustServe(t, c.then)
 			if len(f.doubts) != 0 || len(f.expired) != 0 {
 				t.Error("still in doubt")
@@ -339,7 +339,7 @@ func TestTablesInDoubt(t *testing.T) {
 }
 
 func TestZonesThatCannotBeServed(t *testing.T) {
-	t.Run("without SOA it stays as it was, and is looked at again after 5 s", func(t *testing.T) {
+	t.Run("without SOA it stays as it was, and is looked at again after a pause", func(t *testing.T) {
 		from := newFakeTables()
 		from.set("a.example.", 1, "t TXT 1")
 		from.set("b.example.", 1)
@@ -353,15 +353,15 @@ func TestZonesThatCannotBeServed(t *testing.T) {
 		changed := from.zones["a.example."].changed
 		from.zones["a.example."] = &whole // by hand: its number stays
 		whole.changed, whole.Version.Offset = changed, 2
-		f.pass(t, 3*time.Second)
+		f.pass(t, pauseAgain-2*time.Second)
 		f.mustServe(t, "a.example. 1, b.example. 1")
 		f.pass(t, 2*time.Second)
 		f.mustServe(t, "a.example. 2, b.example. 1")
 		f.mustHaveNotified(t)
 		before := from.statements
 		f.othersAt = f.clock.Add(time.Hour)
-		f.pass(t, 10*time.Second)
-		if from.statements-before != int(10*time.Second/f.poll) {
+		f.pass(t, 2*pauseAgain)
+		if from.statements-before != int(2*pauseAgain/f.poll) {
 			t.Error("still looking")
 		}
 	})
@@ -383,7 +383,7 @@ func TestZonesThatCannotBeServed(t *testing.T) {
 		from.zones["a.example."].Rows = stateOf().Rows
 		for n := range int64(8) {
 			from.spoil("bad.example.", n+1)
-			f.pass(t, time.Second)
+			f.pass(t, pauseAgain/5)
 		}
 		f.mustServe(t, "a.example. 2")
 	})
@@ -697,8 +697,9 @@ func TestSnapshotOfAFollower(t *testing.T) {
 		from.setPlain("plain.example.")
 		f := withSnapshot(t, from, path)
 		f.settle(t)
-		before := size(t, path)
 		from.births++
+		f.pass(t, time.Minute)
+		before := size(t, path)
 		f.pass(t, time.Minute)
 		f.end()
 		f = withSnapshot(t, from, path)
@@ -821,7 +822,7 @@ func TestSnapshotThatCannotBeWritten(t *testing.T) {
 		f.pass(t, 20*time.Second)
 		f.mustServe(t, "a.example. 2, c.example. 1")
 		mend()
-		f.pass(t, 6*time.Second)
+		f.pass(t, pauseAgain+time.Second)
 		f = restart(t, f, path)
 		f.mustServe(t, "a.example. 2, c.example. 1")
 	})
@@ -858,7 +859,7 @@ func TestSnapshotThatCannotBeWritten(t *testing.T) {
 		from.spoil("a.example.", 2)
 		f.pass(t, time.Second)
 		from.zones["a.example."].Rows = stateOf().Rows
-		f.pass(t, 6*time.Second)
+		f.pass(t, pauseAgain)
 		f.mustServe(t, "a.example. 2, b.example. 1")
 	})
 }

@@ -26,15 +26,25 @@ type journal struct {
 	live   int64             // octets of those
 	synced bool
 	whole  bool // all zones were read before the last line
+	at     *bookmark
 }
 
 type extent struct{ at, length int64 }
 
-// line of the file: a state, or the note that all zones had been read before it.
+// line of the file: a state, or the note that all zones had been read before it, or up to which place.
 type line struct {
 	state
-	Format   string `json:"format,omitempty"`
-	Complete bool   `json:"complete,omitempty"`
+	Format   string    `json:"format,omitempty"`
+	Complete bool      `json:"complete,omitempty"`
+	At       *bookmark `json:"at,omitempty"`
+}
+
+// bookmark is a place in the changes of the tables: what is before it was read.
+type bookmark struct {
+	Births  int64  `json:"births"`
+	Counter int64  `json:"counter"`
+	Changed int64  `json:"changed"`
+	Zone    string `json:"zone"`
 }
 
 const (
@@ -116,6 +126,9 @@ func (j *journal) note(l *line, length int64) {
 	}
 	j.size += length
 	j.whole = j.whole || l.Complete
+	if l.At != nil {
+		j.at = l.At
+	}
 }
 
 func (j *journal) place(zone string, length int64) {
@@ -165,6 +178,14 @@ func (j *journal) complete() error {
 		return nil
 	}
 	return j.write(&line{Complete: true})
+}
+
+// mark notes the place, if it is another one.
+func (j *journal) mark(at *bookmark) error {
+	if j.at != nil && *j.at == *at {
+		return nil
+	}
+	return j.write(&line{At: at})
 }
 
 // tend brings what was written to the disk, and writes the file anew when most of it is out of date.
@@ -221,6 +242,11 @@ func (j *journal) copyFrom(old *journal) error {
 	}
 	if !old.whole {
 		return nil
+	}
+	if old.at != nil {
+		if err := j.mark(old.at); err != nil {
+			return err
+		}
 	}
 	return j.complete()
 }

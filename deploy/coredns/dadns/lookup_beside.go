@@ -60,8 +60,8 @@ func isKeyMaterial(kind uint16) bool {
 // For more records of a type than this nothing is looked for: a short question shall not make that much work.
 const maxHosts = 13
 
-// addUseful adds what the asker will want next of hosts that the other sections name, if they are in this zone
-// (RFC 1034 4.3.2 step 6): their addresses, and by which key a mail server or a service is known (RFC 7671).
+// addUseful adds what the asker will want next of hosts that the other sections name, if they are in this zone, as it
+// knows them, even if another one is below it (RFC 1034 4.3.2 step 6): their addresses, and by which key a mail server or a service is known (RFC 7671).
 func (l *lookup) addUseful() {
 	asked := map[string]bool{}
 	for _, section := range [][]dns.RR{l.reply.Answer, l.reply.Ns} {
@@ -84,7 +84,7 @@ func (l *lookup) addOnce(asked map[string]bool, name string, kinds ...uint16) {
 	if name == "" {
 		return
 	}
-	if name = respell(name); asked[name] || !l.ours(name, l.zones.find(name)) {
+	if name = respell(name); asked[name] || !dns.IsSubDomain(l.zone.name, name) {
 		return
 	}
 	asked[name] = true

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type state struct {
 	Version version `json:"version,omitzero"`
 	Deleted bool    `json:"deleted,omitempty"`
 	Rows    []row   `json:"rows,omitempty"`
+	zonemd  string  // of the content that the version has; "" = not known
 }
 
 // row of the table records: hostname relative to the zone, "@" for its apex; data absolute.
@@ -58,22 +60,33 @@ func (s *state) arrange() digest {
 // in `faults`; one that stands there twice is one.
 func (s *state) build(digest digest) (built *zone, faults []error, err error) {
 	records := make([]dns.RR, 0, len(s.Rows))
+	wires := make([]packed, 0, len(s.Rows))
 	for i, row := range s.Rows {
 		if i > 0 && row.sameAs(s.Rows[i-1]) {
 			continue
 		}
-		rr, err := row.record(s.Zone)
+		rr, wire, err := row.record(s.Zone)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s %s: %w", row.Host, row.Type, err))
 			continue
 		}
 		records = append(records, rr)
+		wires = append(wires, newPacked(wire))
 	}
 	built, err = newZone(s.Zone, s.Version, records)
-	if err == nil {
-		built.digest = digest
+	if err != nil {
+		return nil, faults, err
 	}
-	return built, faults, err
+	built.digest = digest
+	switch {
+	case s.zonemd == "" || len(faults) != 0:
+		built.proof = unproved
+	case s.zonemd == zonemd(s.Zone, wires):
+		built.proof = proved
+	default:
+		built.proof = contradicted
+	}
+	return built, faults, nil
 }
 
 var (
@@ -87,33 +100,30 @@ func (r row) sameAs(other row) bool {
 	return r.Host == other.Host && r.Type == other.Type && r.Data == other.Data
 }
 
-func (r row) record(zone string) (dns.RR, error) {
+func (r row) record(zone string) (rr dns.RR, wire []byte, err error) {
 	if r.TTL < 0 || r.TTL > 1<<31-1 {
-		return nil, errBadTTL
+		return nil, nil, errBadTTL
 	}
 	name := zone
 	if r.Host != "@" {
-		var err error
 		if name, err = spell(r.Host + "." + zone); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	rr, err := parse(strings.ToUpper(r.Type), r.Data)
+	rr, err = parse(strings.ToUpper(r.Type), r.Data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	number := rr.Header().Rrtype
 	switch {
 	case number == 0 || number == dns.TypeOPT || number >= 128 && number <= 255: // RFC 6895 3.1
-		return nil, errNoData
+		return nil, nil, errNoData
 	case number == dns.TypeSOA && name != zone:
-		return nil, errApex
+		return nil, nil, errApex
 	}
 	*rr.Header() = dns.RR_Header{Name: name, Rrtype: number, Class: dns.ClassINET, Ttl: uint32(r.TTL)}
-	if _, err := pack(rr); err != nil { // an answer would fail over it
-		return nil, err
-	}
-	return rr, nil
+	wire, err = pack(rr) // an answer would fail over what cannot be packed
+	return rr, wire, err
 }
 
 // pack returns the octets of a record as a message holds it.
@@ -145,6 +155,9 @@ func parse(kind, data string) (dns.RR, error) {
 			return rr, nil
 		}
 	}
+	if number == dns.TypeLOC {
+		data = seconds.ReplaceAllStringFunc(data, halfway)
+	}
 	rr, err := dns.NewRR(". 0 IN " + kind + " " + data)
 	switch {
 	case err == nil && (rr == nil || rr.Header().Rrtype != number):
@@ -158,6 +171,15 @@ func parse(kind, data string) (dns.RR, error) {
 		return rr, nil
 	}
 	return nil, err
+}
+
+// The library counts the thousandths of a LOC's seconds with what 1000 * 32.306 is in binary, and cuts: half of one
+// more lets it cut at the right place.
+var seconds = regexp.MustCompile(`\.[0-9]{1,3} +[NSEWnsew]`)
+
+func halfway(text string) string {
+	digits, direction, _ := strings.Cut(text, " ")
+	return (digits + "00")[:4] + "5 " + direction
 }
 
 func numberOf(kind string) (number uint16, known bool) {

@@ -69,7 +69,7 @@ func TestEveryType(t *testing.T) {
 		row := row{fields[0], fields[1], ttl, fields[3]}
 		s.Rows = append(s.Rows, row)
 		kinds[row.Type] = true
-		rr, err := row.record(s.Zone)
+		rr, _, err := row.record(s.Zone)
 		if err != nil {
 			t.Errorf("%s: %s", line, err)
 			continue
@@ -126,7 +126,7 @@ func TestOwners(t *testing.T) {
 		{"more than 255 octets", strings.Repeat("abc.", 64) + "d", ""},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			rr, err := row{c.host, "A", 300, "192.0.2.1"}.record("example.com.")
+			rr, _, err := row{c.host, "A", 300, "192.0.2.1"}.record("example.com.")
 			if c.owner == "" {
 				if err == nil {
 					t.Fatalf("taken: %s", rr)
@@ -273,13 +273,13 @@ func TestTypesThatPluginFileCasts(t *testing.T) {
 
 func TestBuild(t *testing.T) {
 	t.Run("names in the data are completed with the root", func(t *testing.T) {
-		rr, err := row{"www", "CNAME", 300, "other"}.record("example.com.")
+		rr, _, err := row{"www", "CNAME", 300, "other"}.record("example.com.")
 		if err != nil || rr.(*dns.CNAME).Target != "other." {
 			t.Fatal(rr, err)
 		}
 	})
 	t.Run("the type may be in lower case", func(t *testing.T) {
-		if _, err := (row{"www", "aaaa", 300, "2001:db8::1"}).record("example.com."); err != nil {
+		if _, _, err := (row{"www", "aaaa", 300, "2001:db8::1"}).record("example.com."); err != nil {
 			t.Fatal(err)
 		}
 	})

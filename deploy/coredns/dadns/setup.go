@@ -69,16 +69,27 @@ func setup(c *caddy.Controller) error {
 		life.start(d.follower.run)
 		return nil
 	}
-	end := func() error {
-		life.end()
-		return nil
-	}
-	c.OnStartup(begin)
-	c.OnRestart(end) // the new one wants the snapshot; until it serves we go on from memory
-	c.OnRestartFailed(begin)
-	c.OnShutdown(func() error {
+	shut := func() {
 		life.end()
 		source.close()
+	}
+	c.OnStartup(func() error {
+		begun.note(shut)
+		return begin()
+	})
+	c.OnRestart(func() error { // the new one wants the snapshot; until it serves we go on from memory
+		begun.take()
+		life.end()
+		return nil
+	})
+	c.OnRestartFailed(func() error {
+		for _, shut := range begun.take() {
+			shut()
+		}
+		return begin()
+	})
+	c.OnShutdown(func() error {
+		shut()
 		return nil
 	})
 	server.AddPlugin(func(next plugin.Handler) plugin.Handler {
@@ -86,6 +97,29 @@ func setup(c *caddy.Controller) error {
 		return d
 	})
 	return nil
+}
+
+// begun has what ends those that were started since the last restart: caddy drops an instance that could not be
+// started as a whole without a word to it, and the one before it needs the snapshot back.
+var begun starts
+
+type starts struct {
+	mutex sync.Mutex
+	ends  []func()
+}
+
+func (s *starts) note(end func()) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.ends = append(s.ends, end)
+}
+
+func (s *starts) take() []func() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	taken := s.ends
+	s.ends = nil
+	return taken
 }
 
 // life of goroutines that end with their context.

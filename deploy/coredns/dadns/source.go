@@ -25,6 +25,7 @@ type source interface {
 type cursor struct {
 	changed int64
 	zone    string
+	whole   bool // all of that number were read
 }
 
 type page struct {
@@ -44,10 +45,10 @@ const (
 
 // One statement, so one moment. It reads two rows when nothing has changed.
 const selectChanges = `
-SELECT name, value, 0, 0, 0, NULL, NULL, NULL, NULL FROM dadns_meta WHERE name IN ('births', 'changed')
+SELECT name, value, 0, 0, 0, NULL, NULL, NULL, NULL, NULL FROM dadns_meta WHERE name IN ('births', 'changed')
 UNION ALL
-SELECT z.zone, z.epoch, z.push_offset, z.deleted, z.changed, r.hostname, r.type, r.data, r.ttl
-FROM (SELECT zone, epoch, push_offset, deleted, changed, zone_id FROM dadns_zones
+SELECT z.zone, z.epoch, z.push_offset, z.deleted, z.changed, z.digest, r.hostname, r.type, r.data, r.ttl
+FROM (SELECT zone, epoch, push_offset, deleted, changed, digest, zone_id FROM dadns_zones
       WHERE changed >= ? AND (changed > ? OR zone > ?) ORDER BY changed, zone LIMIT ?) AS z
 LEFT JOIN records AS r ON r.zone_id = z.zone_id AND r.online <> 0`
 
@@ -107,11 +108,16 @@ func (j *joined) addTo(s *state) {
 func (t *tables) changes(ctx context.Context, after cursor, limit int) (*page, error) {
 	found := &page{births: -1, counter: -1, next: after}
 	states := map[string]*state{}
+	from := after.changed
+	if after.whole {
+		from++
+	}
 	err := t.query(ctx, func(rows *sql.Rows) error {
 		var name string
 		var a, b, deleted, changed int64
+		var digest sql.NullString
 		var record joined
-		if err := rows.Scan(&name, &a, &b, &deleted, &changed, &record.host, &record.kind, &record.data, &record.ttl); err != nil {
+		if err := rows.Scan(&name, &a, &b, &deleted, &changed, &digest, &record.host, &record.kind, &record.data, &record.ttl); err != nil {
 			return err
 		}
 		switch {
@@ -122,17 +128,17 @@ func (t *tables) changes(ctx context.Context, after cursor, limit int) (*page, e
 		default:
 			s := states[name]
 			if s == nil {
-				s = &state{Zone: name, Version: version{a, b}, Deleted: deleted != 0}
+				s = &state{Zone: name, Version: version{a, b}, Deleted: deleted != 0, zonemd: digest.String}
 				states[name] = s
 				found.states = append(found.states, s)
-				if place := (cursor{changed, name}); found.next.before(place) {
+				if place := (cursor{changed: changed, zone: name}); found.next.before(place) {
 					found.next = place
 				}
 			}
 			record.addTo(s)
 		}
 		return nil
-	}, selectChanges, after.changed, after.changed, after.zone, limit)
+	}, selectChanges, from, after.changed, after.zone, limit)
 	var fault *mysql.MySQLError
 	if errors.As(err, &fault) && fault.Number == tableAbsent {
 		return nil, errNoVersions

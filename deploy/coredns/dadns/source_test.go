@@ -172,7 +172,7 @@ func (d *database) addZone(t *testing.T, name string, rows ...string) int64 {
 func (d *database) stamp(t *testing.T, zone string, id any, offset, changed int64, deleted int) {
 	t.Helper()
 	mustExec(t, d.DB, "REPLACE INTO dadns_zones (zone, epoch, push_offset, owner, digest, serial, deleted, zone_id, changed)"+
-		" VALUES (?, 1, ?, 'o', 'd', 1, ?, ?, ?)", zone, offset, deleted, id, changed)
+		" VALUES (?, 1, ?, 'o', '', 1, ?, ?, ?)", zone, offset, deleted, id, changed)
 	mustExec(t, d.DB, "REPLACE INTO dadns_meta VALUES ('births', 77), ('changed', (SELECT MAX(changed) FROM dadns_zones))")
 }
 
@@ -262,7 +262,7 @@ func followed(t *testing.T, d *database) {
 
 	t.Run("are read whole, with the rows that are online", func(t *testing.T) {
 		found := d.mustRead(t, cursor{}, 10, "a.example. 1 false 3, b.example. 1 false 2, c.example. 1 false 2, d.example. 1 true 0, e.example. 1 true 0")
-		if found.births != 77 || found.counter != 3 || found.full || found.next != (cursor{3, "e.example"}) {
+		if found.births != 77 || found.counter != 3 || found.full || found.next != (cursor{changed: 3, zone: "e.example"}) {
 			t.Fatalf("%+v", found)
 		}
 		for _, s := range found.states {
@@ -273,7 +273,7 @@ func followed(t *testing.T, d *database) {
 	})
 	t.Run("are read page by page, also within one batch", func(t *testing.T) {
 		found := d.mustRead(t, cursor{}, 2, "a.example. 1 false 3, b.example. 1 false 2")
-		if !found.full || found.next != (cursor{2, "b.example"}) {
+		if !found.full || found.next != (cursor{changed: 2, zone: "b.example"}) {
 			t.Fatalf("%+v", found)
 		}
 		found = d.mustRead(t, found.next, 2, "c.example. 1 false 2, d.example. 1 true 0")
@@ -282,7 +282,7 @@ func followed(t *testing.T, d *database) {
 			t.Fatal("more?")
 		}
 		found = d.mustRead(t, found.next, 2, "")
-		if found.next != (cursor{3, "e.example"}) || found.births != 77 {
+		if found.next != (cursor{changed: 3, zone: "e.example"}) || found.births != 77 {
 			t.Fatalf("%+v", found)
 		}
 	})
@@ -469,7 +469,7 @@ func many(t *testing.T, d *database) {
 			return value
 		}
 		before, scanned := read("Rows_read"), read("Handler_read_rnd_next")
-		d.mustRead(t, cursor{100, "zone9999.example"}, pageZones, "")
+		d.mustRead(t, cursor{changed: 100, zone: "zone9999.example"}, pageZones, "")
 		if rows := read("Rows_read") - before; rows > 200 { // those of the last batch
 			t.Errorf("%d rows read", rows)
 		}

@@ -15,6 +15,7 @@ type zone struct {
 	name    string // lower case, with the final dot, spelled as in questions
 	version version
 	digest  digest // of the rows that it was made of
+	proof   proof
 	file    *file.Zone
 }
 
@@ -34,19 +35,24 @@ var errNoSOA = errors.New("there is no SOA record")
 func newZone(name string, version version, records []dns.RR) (*zone, error) {
 	z := &zone{name: name, version: version, file: file.NewZone(name, "")}
 	for _, rr := range records {
-		switch rr.Header().Rrtype {
-		case dns.TypeNSEC3, dns.TypeNSEC3PARAM: // no answers are proved with them here, but they are the zone's
-			z.file.Tree.Insert(rr)
-			continue
-		}
-		if err := z.file.Insert(rr); err != nil {
-			return nil, err
-		}
+		z.insert(rr)
 	}
 	if z.file.SOA == nil {
 		return nil, errNoSOA
 	}
 	return z, nil
+}
+
+// insert does what file.Zone's own Insert does, but that one refuses NSEC3 and changes the case of names in the data.
+func (z *zone) insert(rr dns.RR) {
+	switch apex := rr.Header().Name == z.name; {
+	case apex && rr.Header().Rrtype == dns.TypeSOA:
+		z.file.SOA = rr.(*dns.SOA)
+	case apex && rr.Header().Rrtype == dns.TypeNS:
+		z.file.NS = append(z.file.NS, rr)
+	default:
+		z.file.Tree.Insert(rr)
+	}
 }
 
 // spell brings a name into the one form that questions have after they were unpacked: lower case, with a final
