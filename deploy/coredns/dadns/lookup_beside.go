@@ -4,6 +4,7 @@ package dadns
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -63,7 +64,7 @@ const maxHosts = 13
 // addUseful adds what the asker will want next of hosts that the other sections name, if they are in this zone, as it
 // knows them, even if another one is below it (RFC 1034 4.3.2 step 6): their addresses, and by which key a mail server or a service is known (RFC 7671).
 func (l *lookup) addUseful() {
-	asked := map[string]bool{}
+	asked := map[asking]bool{}
 	for _, section := range [][]dns.RR{l.reply.Answer, l.reply.Ns} {
 		count := map[uint16]int{}
 		for _, record := range section {
@@ -73,53 +74,81 @@ func (l *lookup) addUseful() {
 			if count[record.Header().Rrtype] > maxHosts {
 				continue
 			}
-			host, keys := hostOf(record)
-			l.addOnce(asked, host, dns.TypeA, dns.TypeAAAA)
-			l.addOnce(asked, keys, dns.TypeTLSA)
+			for _, wish := range wishesOf(record) {
+				l.addOnce(asked, wish)
+			}
 		}
 	}
 }
 
-func (l *lookup) addOnce(asked map[string]bool, name string, kinds ...uint16) {
-	if name == "" {
+func (l *lookup) addOnce(asked map[asking]bool, wish wish) {
+	name := respell(wish.name)
+	key := asking{name, wish.kinds[0]}
+	if asked[key] || !dns.IsSubDomain(l.zone.name, name) {
 		return
 	}
-	if name = respell(name); asked[name] || !dns.IsSubDomain(l.zone.name, name) {
-		return
-	}
-	asked[name] = true
-	found := l.zone.locate(name, kinds[0])
+	asked[key] = true
+	found := l.zone.locate(name, wish.kinds[0])
 	if found.what != present {
 		return
 	}
-	for _, kind := range kinds {
+	for _, kind := range wish.kinds {
 		if records := found.records(kind); len(records) > 0 && !has(l.reply.Answer, records[0]) {
 			l.reply.Extra = append(l.reply.Extra, records...)
+			if kind == dns.TypeSRV { // a service is of no use without its hosts
+				for _, record := range records {
+					for _, wish := range wishesOf(record) {
+						l.addOnce(asked, wish)
+					}
+				}
+			}
 		}
 	}
 }
 
-// hostOf returns the name of the host that a record names, and where its TLSA records are; or nothing.
-func hostOf(record dns.RR) (host, keys string) {
+type asking struct {
+	name string
+	kind uint16
+}
+
+// wish is what the asker will want next.
+type wish struct {
+	name  string
+	kinds []uint16
+}
+
+var addresses = []uint16{dns.TypeA, dns.TypeAAAA}
+
+func wishesOf(record dns.RR) []wish {
 	switch record := record.(type) {
 	case *dns.NS:
-		return record.Ns, ""
+		return []wish{{record.Ns, addresses}}
 	case *dns.MX:
-		return record.Mx, "_25._tcp." + record.Mx
+		return []wish{{record.Mx, addresses}, {"_25._tcp." + record.Mx, []uint16{dns.TypeTLSA}}}
 	case *dns.SRV:
-		return record.Target, fmt.Sprintf("_%d._tcp.%s", record.Port, record.Target)
+		keys := fmt.Sprintf("_%d._tcp.%s", record.Port, record.Target)
+		return []wish{{record.Target, addresses}, {keys, []uint16{dns.TypeTLSA}}}
 	case *dns.SVCB:
-		return record.Target, ""
+		return []wish{{record.Target, addresses}}
 	case *dns.HTTPS:
-		return record.Target, ""
+		return []wish{{record.Target, addresses}}
 	case *dns.AFSDB:
-		return record.Hostname, ""
+		return []wish{{record.Hostname, addresses}}
 	case *dns.KX:
-		return record.Exchanger, ""
-	case *dns.RT:
-		return record.Host, ""
+		return []wish{{record.Exchanger, addresses}}
 	case *dns.MB:
-		return record.Mb, ""
+		return []wish{{record.Mb, addresses}}
+	case *dns.RT: // RFC 1183 3.3
+		return []wish{{record.Host, []uint16{dns.TypeX25, dns.TypeISDN}}, {record.Host, addresses}}
+	case *dns.LP: // RFC 6742 2.4.2
+		return []wish{{record.Fqdn, []uint16{dns.TypeL32, dns.TypeL64}}}
+	case *dns.NAPTR: // RFC 3403 4.1
+		if at := strings.IndexAny(record.Flags, "aAsS"); at >= 0 {
+			if record.Flags[at]|0x20 == 's' {
+				return []wish{{record.Replacement, []uint16{dns.TypeSRV}}}
+			}
+			return []wish{{record.Replacement, addresses}}
+		}
 	}
-	return "", ""
+	return nil
 }
