@@ -168,15 +168,21 @@ static void packet_row(void *context, const struct sql_field *fields)
 	}
 }
 
-static enum outcome set_session(struct sql *sql, struct reason *why)
+static enum outcome set_session(struct sql *sql, unsigned int seconds, struct reason *why)
 {
-	static const char *const settings[] = {
+	char tables[64];
+	const char *const settings[] = {
 		/* I7: a value that does not fit is an error, never cut */
 		"SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 		"SET SESSION innodb_lock_wait_timeout = 1",
+		tables,
 	};
 
+	/* For a table that somebody alters or drops the server would wait a day, with all that the
+	 * transaction holds, for a client that is long gone: it gives up before we do. */
+	(void)snprintf(tables, sizeof(tables), "SET SESSION lock_wait_timeout = %u",
+		       seconds / 2 + 1);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		enum outcome outcome = sql_run(sql, settings[i], why);
 
@@ -238,7 +244,7 @@ enum outcome sql_open(struct sql *sql, int64_t patience_ms, struct reason *why)
 	(void)mariadb_get_infov(sql->connection, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES,
 				&more);
 	sql->arrays = (more & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) != 0;
-	outcome = set_session(sql, why);
+	outcome = set_session(sql, seconds, why);
 	if (outcome != OK) {
 		sql_close(sql);
 		sql->fault = SQL_AWAY;

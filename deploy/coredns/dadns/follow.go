@@ -52,7 +52,7 @@ const (
 	pauseStrange = 10 * time.Second // until rows are believed that are not those of their version
 	pauseSoon    = 2 * time.Second
 	pauseMissed  = time.Second // until those that are missed are looked for again
-	sparse       = 200         // at most this part of the time goes into reading the others
+	sparse       = 20          // at most this part of the time goes into reading the others
 	pauseTend    = time.Second
 )
 

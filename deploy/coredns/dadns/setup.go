@@ -230,6 +230,8 @@ func parseURL(text string) (*mysql.Config, error) {
 	config.ReadTimeout = patience
 	config.WriteTimeout = patience
 	config.InterpolateParams = true // one statement, not three
+	// For a table that is dropped the server would wait a day, in nobody's name, and hold up who drops it.
+	config.Params = map[string]string{"lock_wait_timeout": "3"}
 	config.Logger = &mysql.NopLogger{}
 	return config, nil
 }
