@@ -413,9 +413,3 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     s.ok("all name servers agree", not apart, apart)
     wrong = story.went_back(wanted)
     s.ok("no writer applied an older version after a newer one", not wrong, wrong[:3])
-
-    left = [*small.wanted(), *wanted]
-    for i in range(0, len(left), 100):
-        story.delete(left[i:i + 100])
-    s.eventually(60, f"all {len(left)} zones are deleted, so that the next stories need not carry them", lambda: [
-        zone for zone in left[::25] if any(story.serial(ns, zone) != "REFUSED" for ns in story.SERVERS)] or True)
