@@ -37,7 +37,7 @@ func TestZonemd(t *testing.T) {
 		if got := digestOf(t, s); got != wanted {
 			t.Error(got)
 		}
-		s.zonemd = wanted
+		s.Zonemd = wanted
 		if built, faults, err := s.build(s.arrange()); err != nil || faults != nil || built.proof != proved {
 			t.Error(faults, err)
 		}
@@ -70,7 +70,7 @@ func TestZonemd(t *testing.T) {
 // prove gives a zone of the tables the digest of the rows that it has.
 func (f *fakeTables) prove(t *testing.T, name string) {
 	t.Helper()
-	f.zones[name].zonemd = digestOf(t, &f.zones[name].state)
+	f.zones[name].Zonemd = digestOf(t, &f.zones[name].state)
 }
 
 func TestRowsThatAreNotThoseOfTheirVersion(t *testing.T) {
@@ -119,7 +119,7 @@ func TestRowsThatAreNotThoseOfTheirVersion(t *testing.T) {
 	t.Run("are served in the end, if they stay", func(t *testing.T) {
 		from, f := begin(t)
 		from.set("a.example.", 2, "t TXT 2")
-		from.zones["a.example."].zonemd = strings.Repeat("0", 96)
+		from.zones["a.example."].Zonemd = strings.Repeat("0", 96)
 		f.pass(t, pauseStrange-time.Second)
 		f.mustServe(t, "a.example. 1")
 		f.pass(t, time.Second+2*pauseSoon)
@@ -220,5 +220,24 @@ func TestTablesThatAreEmpty(t *testing.T) {
 		from.set("a.example.", 1)
 		f.pass(t, 2*time.Second)
 		f.mustServe(t, "a.example. 1")
+	})
+}
+
+func TestProofInTheSnapshot(t *testing.T) {
+	t.Run("what was known to be right is so after a restart", func(t *testing.T) {
+		from, path := newFakeTables(), tempSnapshot(t)
+		from.set("a.example.", 1, "t TXT 1")
+		from.prove(t, "a.example.")
+		f := withSnapshot(t, from, path)
+		f.settle(t)
+		f.end()
+		from.births++
+		from.zones["a.example."].Rows = stateOf("t TXT 0").Rows
+		f = withSnapshot(t, from, path)
+		defer f.end()
+		f.pass(t, f.keep-time.Minute)
+		if f.text("a.example.") != `"1"` || len(f.doubts) != 1 {
+			t.Fatal(f.text("a.example."), f.doubts)
+		}
 	})
 }

@@ -24,7 +24,7 @@ type state struct {
 	Version version `json:"version,omitzero"`
 	Deleted bool    `json:"deleted,omitempty"`
 	Rows    []row   `json:"rows,omitempty"`
-	zonemd  string  // of the content that the version has; "" = not known
+	Zonemd  string  `json:"zonemd,omitempty"` // of the content that the version has; "" = not known
 }
 
 // row of the table records: hostname relative to the zone, "@" for its apex; data absolute.
@@ -79,9 +79,9 @@ func (s *state) build(digest digest) (built *zone, faults []error, err error) {
 	}
 	built.digest = digest
 	switch {
-	case s.zonemd == "" || len(faults) != 0:
+	case s.Zonemd == "" || len(faults) != 0:
 		built.proof = unproved
-	case s.zonemd == zonemd(s.Zone, wires):
+	case s.Zonemd == zonemd(s.Zone, wires):
 		built.proof = proved
 	default:
 		built.proof = contradicted

@@ -128,7 +128,7 @@ func (t *tables) changes(ctx context.Context, after cursor, limit int) (*page, e
 		default:
 			s := states[name]
 			if s == nil {
-				s = &state{Zone: name, Version: version{a, b}, Deleted: deleted != 0, zonemd: digest.String}
+				s = &state{Zone: name, Version: version{a, b}, Deleted: deleted != 0, Zonemd: digest.String}
 				states[name] = s
 				found.states = append(found.states, s)
 				if place := (cursor{changed: changed, zone: name}); found.next.before(place) {
