@@ -418,6 +418,7 @@ func (f *follower) remove(s *state) {
 		metricChanges.WithLabelValues("deleted").Inc()
 	}
 	f.zones.remove(s.Zone)
+	delete(f.strange, s.Zone)
 	if s.Version == (version{}) {
 		delete(f.gone, s.Zone)
 	} else {

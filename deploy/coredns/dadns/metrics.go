@@ -21,7 +21,7 @@ func gauge(name, help string) prometheus.Gauge {
 var (
 	metricStatements = counter("statements_total", "SQL statements sent to the database").WithLabelValues()
 	metricChanges    = counter("changes_total", "zones taken over from the tables, deleted by them", "change")
-	metricErrors     = counter("errors_total", "the database did not answer; a zone without SOA; a record that cannot be read; "+
+	metricErrors     = counter("errors_total", "the database did not answer; a zone without SOA; a record that cannot be read; rows that are not those of their version; "+
 		"the snapshot could not be written", "what")
 	metricZones    = gauge("zones", "zones that are served")
 	metricKept     = gauge("zones_kept", "zones served as they were although the tables do not know them, or only an older version")

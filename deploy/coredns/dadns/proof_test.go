@@ -140,6 +140,17 @@ func TestRowsThatAreNotThoseOfTheirVersion(t *testing.T) {
 			t.Fatal(f.text("a.example."), f.doubts, f.expired)
 		}
 	})
+	t.Run("are of no interest any more when the zone is deleted", func(t *testing.T) {
+		from, f := begin(t)
+		from.set("a.example.", 2, "t TXT 2")
+		from.zones["a.example."].Zonemd = strings.Repeat("0", 96)
+		f.advance(t)
+		from.delete("a.example.", 3)
+		f.advance(t)
+		if f.mustServe(t, ""); len(f.strange) != 0 {
+			t.Error(f.strange)
+		}
+	})
 	t.Run("are believed where no digest is known", func(t *testing.T) {
 		from, f := begin(t)
 		from.set("a.example.", 2, "t TXT 2")
