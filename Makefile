@@ -39,7 +39,7 @@ CFLAGS ?=
 ALL_CFLAGS := $(CSTD) $(WARN) $(OPT_$(MODE)) -fPIE -pthread -MMD -MP $(CFLAGS)
 LDFLAGS ?=
 ALL_LDFLAGS := $(OPT_$(MODE)) -pie -pthread $(LINK_$(MODE)) $(LDFLAGS)
-LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lmariadb -lcurl -lm
+LIBS := -lrdkafka -lmicrohttpd -lldns -ljansson -lyaml -lcrypto -lmariadb -lcurl -lhiredis -lm
 
 COMMON := $(wildcard common/*.c)
 COMMON_O := $(COMMON:%.c=$(B)/%.o)

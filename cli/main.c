@@ -11,35 +11,16 @@
 
 #define HELP_MAX 65536
 
-static const struct verb verbs[] = {
-	{
-		.noun = "topics",
-		.name = "apply",
-		.summary = "make Kafka's topics as DaDNS needs them, and the first epoch",
-		.help = "Makes the topics that are missing, corrects settings that promises rest "
-			"on, and writes the\nepoch if there is none. It may be run again at any "
-			"time: what is right stays. It never deletes\na topic and never changes a "
-			"partition count.\n"
-			"--new-epoch raises the epoch though there is one: for a Kafka that was "
-			"restored from a backup\nor made anew while backends still hold zones of "
-			"the old one.\n",
-		.run = topics_apply_run,
-	},
-	{
-		.noun = "topics",
-		.name = "check",
-		.summary = "are the topics as DaDNS needs them? (exit code 3: no)",
-		.help = "Looks and changes nothing.\n",
-		.run = topics_check_run,
-	},
-};
-#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+/* A table per noun, each ends with a row without a name. */
+static const struct verb *const nouns[] = {topics_verbs};
+#define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
  * and not spoken of. */
 static const struct config_key keys[] = {
 	BUS_KEYS(struct cli_config, bus),
 	TOPICS_KEYS(struct cli_config, topics),
+	REDIS_KEYS(struct cli_config, redis),
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
@@ -58,28 +39,21 @@ void complain(const char *format, ...)
 	(void)fputc('\n', stderr);
 }
 
-static void print_verbs(FILE *to, const char *noun)
+static const struct verb *verbs_of(const char *noun)
 {
-	size_t i;
-
-	for (i = 0; i < VERB_COUNT; i++) {
-		if (noun == NULL || strcmp(verbs[i].noun, noun) == 0) {
-			(void)fprintf(to, "  dadns %s %-8s %s\n", verbs[i].noun, verbs[i].name,
-				      verbs[i].summary);
+	for (size_t i = 0; i < NOUN_COUNT && noun != NULL; i++) {
+		if (strcmp(nouns[i]->noun, noun) == 0) {
+			return nouns[i];
 		}
 	}
+	return NULL;
 }
 
-static bool is_noun(const char *word)
+static void print_verbs(FILE *to, const struct verb *verbs)
 {
-	size_t i;
-
-	for (i = 0; i < VERB_COUNT; i++) {
-		if (strcmp(verbs[i].noun, word) == 0) {
-			return true;
-		}
+	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
+		(void)fprintf(to, "  dadns %s %-8s %s\n", verb->noun, verb->name, verb->summary);
 	}
-	return false;
 }
 
 static int print_help(void)
@@ -88,10 +62,12 @@ static int print_help(void)
 
 	config_print_help(tables, &text);
 	(void)printf("dadns: looks after a fleet of name servers fed from DirectAdmin\n\n");
-	print_verbs(stdout, NULL);
+	for (size_t i = 0; i < NOUN_COUNT; i++) {
+		print_verbs(stdout, nouns[i]);
+	}
 	(void)printf("  dadns help NOUN       more about these\n\n%s\n"
 		     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a check has "
-		     "found something,\n75 Kafka cannot be reached (try again later).\n",
+		     "found something,\n75 Kafka or Redis cannot be reached (try again later).\n",
 		     buf_text(&text));
 	buf_finish(&text);
 	return EXIT_DONE;
@@ -99,44 +75,44 @@ static int print_help(void)
 
 static int print_noun_help(const char *noun)
 {
-	size_t i;
+	const struct verb *verbs = verbs_of(noun);
 
 	if (noun == NULL) {
 		return print_help();
 	}
-	if (!is_noun(noun)) {
+	if (verbs == NULL) {
 		complain("there is no help on \"%.40s\"; see dadns --help", noun);
 		return EXIT_USAGE;
 	}
-	for (i = 0; i < VERB_COUNT; i++) {
-		if (strcmp(verbs[i].noun, noun) == 0) {
-			(void)printf("dadns %s %s\n  %s\n\n%s\n", noun, verbs[i].name,
-				     verbs[i].summary, verbs[i].help);
-		}
+	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
+		(void)printf("dadns %s %s\n  %s\n\n%s\n", noun, verb->name, verb->summary,
+			     verb->help);
 	}
 	return EXIT_DONE;
 }
 
 static int usage(const char *noun, const char *name)
 {
+	const struct verb *verbs = verbs_of(noun);
+
 	if (noun == NULL) {
 		complain("what shall be done? See dadns --help");
-	} else if (!is_noun(noun)) {
+	} else if (verbs == NULL) {
 		complain("there is no \"%.40s\"; see dadns --help", noun);
 	} else {
 		complain("%s %.40s: not known; there is", noun, name != NULL ? name : "(nothing)");
-		print_verbs(stderr, noun);
+		print_verbs(stderr, verbs);
 	}
 	return EXIT_USAGE;
 }
 
 static const struct verb *find(const char *noun, const char *name)
 {
-	size_t i;
+	const struct verb *verbs = verbs_of(noun);
 
-	for (i = 0; i < VERB_COUNT && noun != NULL && name != NULL; i++) {
-		if (strcmp(verbs[i].noun, noun) == 0 && strcmp(verbs[i].name, name) == 0) {
-			return &verbs[i];
+	for (; verbs != NULL && verbs->name != NULL && name != NULL; verbs++) {
+		if (strcmp(verbs->name, name) == 0) {
+			return verbs;
 		}
 	}
 	return NULL;
@@ -161,8 +137,9 @@ static int run(struct cli *cli)
 	if (verb == NULL) {
 		return usage(noun, name);
 	}
-	if (config_argument(cli->config, 2) != NULL) {
-		complain("%s %s takes no \"%.40s\"", noun, name, config_argument(cli->config, 2));
+	if (config_argument(cli->config, 2 + verb->words) != NULL) {
+		complain("%s %s takes no \"%.40s\"", noun, name,
+			 config_argument(cli->config, 2 + verb->words));
 		return EXIT_USAGE;
 	}
 	cli->json = strcmp(cli->settings.output, "json") == 0;

@@ -40,7 +40,7 @@ static void show(const struct cli *cli, struct output *output, enum outcome outc
 	}
 }
 
-int topics_apply_run(const struct cli *cli)
+static int apply(const struct cli *cli)
 {
 	bool new_epoch = config_flag_given(cli->config, "new-epoch");
 	struct output output;
@@ -62,7 +62,7 @@ int topics_apply_run(const struct cli *cli)
 	return EXIT_FAILED;
 }
 
-int topics_check_run(const struct cli *cli)
+static int check(const struct cli *cli)
 {
 	struct output output;
 	struct reason why;
@@ -82,3 +82,27 @@ int topics_check_run(const struct cli *cli)
 	}
 	return EXIT_WRONG;
 }
+
+const struct verb topics_verbs[] = {
+	{
+		.noun = "topics",
+		.name = "apply",
+		.summary = "make Kafka's topics as DaDNS needs them, and the first epoch",
+		.help = "Makes the topics that are missing, corrects settings that promises rest "
+			"on, and writes the\nepoch if there is none. It may be run again at any "
+			"time: what is right stays. It never deletes\na topic and never changes a "
+			"partition count.\n"
+			"--new-epoch raises the epoch though there is one: for a Kafka that was "
+			"restored from a backup\nor made anew while backends still hold zones of "
+			"the old one.\n",
+		.run = apply,
+	},
+	{
+		.noun = "topics",
+		.name = "check",
+		.summary = "are the topics as DaDNS needs them? (exit code 3: no)",
+		.help = "Looks and changes nothing.\n",
+		.run = check,
+	},
+	{0},
+};

@@ -8,7 +8,6 @@
 
 #include "cli/verb.h"
 
-int topics_apply_run(const struct cli *cli);
-int topics_check_run(const struct cli *cli);
+extern const struct verb topics_verbs[];
 
 #endif

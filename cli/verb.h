@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb.h: one row per verb of the dadns command, and what every verb is given.
+/* verb.h: one row per verb of the dadns command, in a table per noun, and what every verb is given.
  *
  * Data goes to stdout, messages to stderr. A verb returns the exit code.
  *
@@ -13,6 +13,7 @@
 #include "common/bus.h"
 #include "common/config.h"
 #include "common/outcome.h"
+#include "common/redis.h"
 #include "common/topics.h"
 
 enum exit_code {
@@ -20,12 +21,13 @@ enum exit_code {
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2, /* the command line or the configuration is wrong */
 	EXIT_WRONG = 3, /* a check has found something */
-	EXIT_AWAY = 75, /* Kafka cannot be reached: try again later */
+	EXIT_AWAY = 75, /* Kafka or Redis cannot be reached: try again later */
 };
 
 struct cli_config {
 	struct bus_config bus;
 	struct topics_config topics;
+	struct redis_config redis;
 	const char *output;
 };
 
@@ -39,8 +41,9 @@ struct verb {
 	const char *noun; /* "topics" */
 	const char *name; /* "apply" */
 	const char *summary;
-	const char *help; /* paragraphs under `dadns help NOUN` */
-	int (*run)(const struct cli *cli);
+	const char *help;                  /* paragraphs under `dadns help NOUN` */
+	int (*run)(const struct cli *cli); /* its words: config_argument from 2 on */
+	size_t words;                      /* how many it takes at most */
 };
 
 /* One line on stderr: "dadns: ...". */

@@ -52,7 +52,6 @@ const struct config_key backend_stanza_keys[] = {
 const struct config_key ingest_branch_keys[] = {
 	ELSEWHERE("app", "read by ingest"),
 	ELSEWHERE("judge", "read by ingest"),
-	ELSEWHERE("redis", "read by ingest"),
 	{0},
 };
 
@@ -60,7 +59,6 @@ const struct config_key writer_branch_keys[] = {
 	ELSEWHERE("dns.backends", "read by the backend's writer"),
 	ELSEWHERE("writer", "read by the writers"),
 	ELSEWHERE("reconciler", "read by the reconciler"),
-	ELSEWHERE("redis", "read by the writers"),
 	{0},
 };
 /* clang-format on */

@@ -17,6 +17,7 @@
 #include "common/backend.h"
 #include "common/bus.h"
 #include "common/config.h"
+#include "common/redis.h"
 #include "common/service.h"
 #include "common/topics.h"
 
@@ -24,6 +25,7 @@ struct writer_config {
 	struct service_config service; /* first, as service_start wants it */
 	struct bus_config bus;
 	struct topics_config topics;
+	struct redis_config redis;
 	int64_t batch_zones;
 	int64_t window_records;
 	int64_t window_bytes;
@@ -34,6 +36,7 @@ struct writer_config {
 #define WRITER_KEYS(struct_, member_)                                                              \
 	BUS_KEYS(struct_, member_.bus),                                                            \
 	TOPICS_KEYS(struct_, member_.topics),                                                      \
+	REDIS_KEYS(struct_, member_.redis),                                                        \
 	KEY_RANGE(struct_, member_.batch_zones, "writer.batch_zones", "64", 1, 4096,              \
 		  "zones given to the backend at once; a `now` push waits for one batch at most"), \
 	KEY_RANGE(struct_, member_.window_records, "writer.window_records", "8192", 16, 1000000,   \

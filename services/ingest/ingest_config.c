@@ -15,6 +15,7 @@
 static const struct config_key own_keys[] = {
 	BUS_KEYS(struct ingest_config, bus),
 	TOPICS_KEYS(struct ingest_config, topics),
+	REDIS_KEYS(struct ingest_config, redis),
 	KEY(struct ingest_config, listen, "app.listen", ":2222",
 	    "where DirectAdmin servers push to; \":2222\" is every address"),
 	KEY(struct ingest_config, auth_username, "app.auth_username", "directdnsonly",

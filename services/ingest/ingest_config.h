@@ -7,6 +7,7 @@
 #include "common/bus.h"
 #include "common/config.h"
 #include "common/outcome.h"
+#include "common/redis.h"
 #include "common/service.h"
 #include "common/topics.h"
 #include "common/zone.h"
@@ -15,6 +16,7 @@ struct ingest_config {
 	struct service_config service; /* first, as service_start wants it */
 	struct bus_config bus;
 	struct topics_config topics;
+	struct redis_config redis;
 	const char *listen;
 	const char *auth_username;
 	const char *auth_password;
