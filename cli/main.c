@@ -5,14 +5,16 @@
 #include <string.h>
 
 #include "cli/dlq.h"
+#include "cli/mass.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
+#include "cli/zone.h"
 #include "common/log.h"
 
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, dlq_verbs};
+static const struct verb *const nouns[] = {topics_verbs, zone_verbs, dlq_verbs, mass_verbs};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -28,6 +30,9 @@ static const struct config_key keys[] = {
 	FLAG_VALUE("zone", "dlq: letters of this zone alone"),
 	FLAG("all", "dlq, mass: everything that is listed"),
 	FLAG("all-states", "dlq list: also what was replayed or dropped"),
+	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),
+	FLAG_VALUE("sender", "mass: deletes of this credential alone"),
+	FLAG("yes", "mass release: no question, however many"),
 	FLAG("dry-run", "say what would be done and do nothing"),
 	{0},
 };
