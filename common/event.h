@@ -293,6 +293,27 @@ MUST_CHECK enum outcome audit_event_decode(struct span bytes, struct audit_event
 					   struct reason *why);
 void audit_event_finish(struct audit_event *event);
 
+/* --- in Redis: a zone that a backend refused (common/retry.h) --------------------------------- */
+
+struct retry_event {
+	const char *backend;
+	struct name zone;
+	struct version version;
+	const char *topic; /* where its record stands: dadns.zones or dadns.heals */
+	int32_t partition;
+	int64_t offset;
+	int64_t attempt; /* failed tries so far */
+	bool dead;       /* all were used up, the record is in the dead letters */
+	int64_t first_failed_at_ms;
+	const char *reason; /* NULL: none */
+
+	void *memory;
+};
+void retry_event_encode(const struct retry_event *event, struct buf *out);
+MUST_CHECK enum outcome retry_event_decode(struct span bytes, struct retry_event *out,
+					   struct reason *why);
+void retry_event_finish(struct retry_event *event);
+
 /* --- headers ---------------------------------------------------------------------------------- */
 
 struct header {
