@@ -103,6 +103,9 @@ struct push_event {
 	void *memory;
 };
 void push_event_encode(const struct push_event *event, struct buf *out);
+/* Into a value that was encoded without them: mass, unchecked and seen, which the door learns
+ * later. */
+void push_event_add_marks(const struct push_event *event, struct buf *value);
 MUST_CHECK enum outcome push_event_decode(struct span bytes, struct push_event *out,
 					  struct reason *why);
 void push_event_finish(struct push_event *event);
