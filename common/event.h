@@ -180,8 +180,9 @@ struct heal_event {
 	struct event_id id;
 	const char *backend;
 	struct name zone;
+	bool unseen; /* nobody looked (a replay): fenced by version alone, as a record of zones */
 	bool saw_absent;
-	const char *saw_digest;     /* NULL when absent */
+	const char *saw_digest;     /* NULL when absent or unseen */
 	struct version saw_version; /* none: could not be read */
 	bool stuck_ahead;           /* saw_version names a stamp that may be overwritten */
 	const char *by;             /* "reconciler", "dlq replay", ... */
