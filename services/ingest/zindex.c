@@ -487,6 +487,19 @@ bool zindex_complete(const struct zindex *index)
 	return index->complete;
 }
 
+bool zindex_version(const struct zindex *index, const struct name *zone, struct version *out)
+{
+	const struct entry *entry;
+
+	lock_shared(index);
+	entry = find(index, zone);
+	if (entry != NULL) {
+		*out = entry->version;
+	}
+	unlock(index);
+	return entry != NULL;
+}
+
 bool zindex_owner(const struct zindex *index, const struct name *zone, char owner[STATE_TEXT_SIZE])
 {
 	const struct entry *entry;

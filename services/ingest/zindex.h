@@ -75,6 +75,9 @@ void zindex_repair_give_up(struct zindex *index, const struct zindex_repair *rep
 /* --- the door -------------------------------------------------------------------------------- */
 
 bool zindex_complete(const struct zindex *index);
+/* Its highest version, deleted or buried ones too. False: the log has never held it, as far as we
+ * have read. */
+bool zindex_version(const struct zindex *index, const struct name *zone, struct version *out);
 /* The owner of a zone that exists (known, not deleted). */
 bool zindex_owner(const struct zindex *index, const struct name *zone, char owner[STATE_TEXT_SIZE]);
 size_t zindex_count(const struct zindex *index); /* zones known, deleted ones too */
