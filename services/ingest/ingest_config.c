@@ -5,6 +5,7 @@
 #include "common/legacy_keys.h"
 #include "services/ingest/door.h"
 #include "services/ingest/holds.h"
+#include "services/ingest/janitor.h"
 #include "services/ingest/judge_loop.h"
 #include "services/ingest/senders.h"
 
@@ -64,6 +65,8 @@ static const struct config_key own_keys[] = {
 		  "pushes judged and not yet confirmed by Kafka"),
 	KEY_RANGE(struct ingest_config, judge_nice, "judge.nice", "5", 0, 19,
 		  "how far the judge's thread steps back when doors need the processor (nice)"),
+	KEY_RANGE(struct ingest_config, judge_bury_every_ms, "judge.bury_every_ms", "21600000", 0,
+		  2592000000, "how often to look for deleted zones of which no push is left in dadns.pushes and which every registered backend has confirmed: they get a tombstone in dadns.zones; 0: never"),
 	{0},
 };
 /* clang-format on */
@@ -89,7 +92,8 @@ int64_t ingest_memory_bytes(const struct ingest_config *config)
 	int64_t parsing = config->threads * config->topics.message_bytes * PARSED_PER_TEXT;
 
 	return connections + config->bodies_bytes + parsing + 2 * HOLDS_QUEUE_BYTES +
-	       DOOR_QUEUE_BYTES + DRAIN_QUEUE_BYTES + JUDGE_QUEUE_BYTES + READ_AHEAD_BYTES;
+	       DOOR_QUEUE_BYTES + DRAIN_QUEUE_BYTES + JUDGE_QUEUE_BYTES + READ_AHEAD_BYTES +
+	       (config->judge_bury_every_ms > 0 ? JANITOR_BYTES : 0);
 }
 
 enum outcome ingest_check_memory(const struct ingest_config *config, struct reason *why)

@@ -40,6 +40,7 @@ struct ingest_config {
 	int64_t zone_warnings;
 	int64_t judge_in_flight;
 	int64_t judge_nice;
+	int64_t judge_bury_every_ms;
 };
 
 /* Tables, ends with NULL. */

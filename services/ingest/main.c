@@ -13,6 +13,7 @@
 #include "services/ingest/holds.h"
 #include "services/ingest/index_reader.h"
 #include "services/ingest/ingest_config.h"
+#include "services/ingest/janitor.h"
 #include "services/ingest/judge_loop.h"
 #include "services/ingest/senders.h"
 #include "services/ingest/takeover.h"
@@ -22,8 +23,9 @@
 #define HOST_SIZE 256
 
 static const struct metric_table *const metrics[] = {
-	&http_metrics,  &door_metrics,     &waiter_metrics,       &holds_metrics, &drain_metrics,
-	&judge_metrics, &takeover_metrics, &index_reader_metrics, &bus_metrics,   NULL,
+	&http_metrics,  &door_metrics,     &waiter_metrics,  &holds_metrics,        &drain_metrics,
+	&judge_metrics, &takeover_metrics, &janitor_metrics, &index_reader_metrics, &bus_metrics,
+	NULL,
 };
 
 static const struct service_about about = {
@@ -95,6 +97,7 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 		.value_bytes = config->topics.message_bytes + VALUE_EXTRA_BYTES,
 		.in_flight = config->judge_in_flight,
 		.nice = config->judge_nice,
+		.bury_every_ms = config->judge_bury_every_ms,
 		.source = ingest->source,
 		.by = ingest->by,
 	};
