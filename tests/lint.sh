@@ -15,7 +15,7 @@ layers='
 ground outcome buf clock log config metrics mark delays address
 values name zone digest event
 tables layout
-ports bus topics redis retry http mysql dnsq fetch
+ports bus topics redis retry http mysql rndc dnsq fetch
 life service window writer backend legacy_keys
 '
 layer_of() {
