@@ -21,9 +21,9 @@
 
 #include "common/clock.h"
 #include "common/dnsq.h"
+#include "common/rndc.h"
 #include "common/zone.h"
 #include "services/writer-bind/bind.h"
-#include "services/writer-bind/rndc.h"
 #include "services/writer-bind/zonefile.h"
 
 #define KEY                                                                                        \
