@@ -314,10 +314,10 @@ def c3_monotonic(h):
                 waiting.remove(done)
             versions = h.versions.get((zone, see["n"]), [])
             at = bisect.bisect_left(versions, floor)
+            if see["n"] is None and floor == (0, 0):
+                continue  # not there yet
             if at < len(versions):
                 waiting.append((see["t1"], versions[at]))
-            elif see["n"] is None and floor == (0, 0):
-                continue  # not there yet
             elif not versions:
                 yield f"{backend} by {kind}: {zone} n={see['n']} at {see['t1']:.2f}, which the log never had"
             else:
@@ -374,20 +374,23 @@ def c6_bystanders(h):
 
 
 def recoveries(h):
-    """(backend, zone) -> seconds from the heal until it was right for good; None: it never was."""
+    """(backend, zone) -> seconds from the heal, or from the zone's last operation if that was later, until it was right for
+    good; None: it never was."""
     found = {}
     if h.healed is None:
         return found
+    since = {zone: max(h.healed, max(one.invoke if one.complete == INFINITY else one.complete for one in writes))
+             for zone, writes in h.writes.items()}
+    last = {zone: values[-1]["n"] for zone, values in h.of_zone.items()}
     for see in h.sees:
-        if not see["phase"].startswith(("converge", "final")) or see["zone"] not in h.writes or see["t1"] < h.healed:
+        zone = see["zone"]
+        if zone not in since or see["t1"] < since[zone] or see["phase"].startswith("after") or see.get("cached"):
             continue
-        key = see["backend"], see["zone"]
-        values = h.of_zone.get(see["zone"])
-        right = "error" not in see and not see["torn"] and see["n"] == (values[-1]["n"] if values else None)
-        if not right:
+        key = see["backend"], zone
+        if "error" in see or see["torn"] or see["n"] != last.get(zone):
             found[key] = None
         elif found.get(key) is None:
-            found[key] = see["t1"] - h.healed
+            found[key] = see["t1"] - since[zone]
     return found
 
 

@@ -26,12 +26,16 @@ import os
 import sys
 import threading
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
+import content  # noqa: E402
+import load  # noqa: E402
 import story  # noqa: E402
+import watch  # noqa: E402
 
 ROWS = {}      # name -> Row
 LEFT_OUT = {}  # name -> reason
@@ -79,24 +83,156 @@ class Fault:
 
 
 class Rig:
-    def __init__(self, row, history):
-        self.row, self.history = row, history
-        self.undo, self.figures, self.notes = [], {}, []
-        self.claims_failed = 0
+    def __init__(self, row, history, seed):
+        self.row, self.history, self.seed = row, history, seed
+        self.undo, self.figures, self.after = [], {}, []
+        stem = row.name.lower()
+        self.still = [f"{stem}-still{i}-{story.RUN}.example" for i in range(row.still)]
+        self.zones = [f"{stem}-{i}-{story.RUN}.example" for i in range(row.moving)]
+        self.all_zones = {*self.still, *self.zones}
+        self.load = load.Load(self)
+        self.observers = watch.Observers(self)
+
+    # ---- the course of a row
+
+    def run(self):
+        """Everything; what the checker is to judge is in the history afterwards."""
+        self.history.add("row", name=self.row.name, bound=self.row.bound, observations=self.row.observations, faults=self.row.faults,
+                         expects=self.row.expects)
+        for credential, owner in load.CREDENTIALS.items():
+            self.history.add("policy", credential=credential, hostnames=[owner])
+        try:
+            self.begin()
+            self.row.run(self)
+            self.end()
+        except Exception as error:
+            self.ok("the row came to its end", False, "".join(traceback.format_exception(error))[-1500:])
+        finally:
+            self.load.stop()
+            self.observers.stop()
+            for action, args in reversed(self.undo):
+                try:
+                    action(*args)
+                except Exception as error:
+                    self.ok("the stack is left as it was found", False, error)
+            self.live.stop()
+
+    def begin(self):
+        story.begin()
+        if load.configure(f"{story.STACK_DIR}/dadns.yml"):
+            for name in story.PRODUCTS:
+                story.stack("stop", name)
+            for name in story.PRODUCTS:
+                story.start(name)
+        self.began_ms = int(time.time() * 1000) - 1000
+        self.live = watch.Live(self)
+        answers = self.load.each("push", [*self.still, *self.zones])
+        self.ok("the population is pushed", all(result == "ok" for result, _, _ in answers.values()), list(answers.items())[:3])
+        self.history.add("healed")
+        self.ok("and served", self.wait_served("begin", 60) == 0)
+        for zone in self.still:
+            owner = self.load.owners[zone]
+            self.history.add("still", zone=zone, n=1, fp=content.fingerprint(content.records(zone, 1, owner)))
+        self.observers.start()
+
+    def end(self):
+        self.load.stop()
+        self.wait_served("converge", self.row.bound + 10)
+        self.look_at_all("final")
+        for name, action, down in self.after:
+            with self.nemesis(name, down=down, heals=False) as fault:
+                action()
+                fault.fired()
+                self.wait_served("wait", self.row.bound)
+            self.look_at_all(f"after {name}")
+        self.observers.stop()
+        self.live.stop()
+        watch.read_topics(self.history, self.began_ms, self.all_zones)
+
+    def wait_served(self, phase, seconds):
+        """Until every server has what the log says now; asks again only for what was not right. How many never were."""
+        until = time.monotonic() + seconds
+        wrong = {}
+
+        def wait(server):
+            eyes = watch.eyes(self.history, (server,), ("axfr", "dns"))
+            left = sorted(self.all_zones)
+            while left:
+                left = [zone for zone in left if not all(self.is_right(eye.look(zone, phase)) for eye in eyes)]
+                wrong[server] = left
+                if not left or time.monotonic() > until:
+                    break
+                time.sleep(0.1)
+            for eye in eyes:
+                eye.close()
+        threads = [threading.Thread(target=wait, args=(server,)) for server in story.SERVERS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for server, zones in wrong.items():
+            if zones:
+                print(f"#   {phase}: {server} does not serve {len(zones)} zones as the log says: {zones[:3]}", flush=True)
+        return sum(map(len, wrong.values()))
+
+    def is_right(self, see):
+        zone = see["zone"]
+        return "error" not in see and not see["torn"] and self.live.settled(zone) and see["n"] == self.live.wanted(zone)
+
+    def look_at_all(self, phase):
+        def look(server):
+            eyes = watch.eyes(self.history, (server,))
+            for zone in sorted(self.all_zones):
+                for eye in eyes:
+                    eye.look(zone, phase)
+            for eye in eyes:
+                eye.close()
+        threads = [threading.Thread(target=look, args=(server,)) for server in story.SERVERS]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def afterwards(self, name, action, down=()):
+        """When all is served: does that, waits again and looks at everything once more (C5)."""
+        self.after.append((name, action, down))
+
+    # ---- single operations, beside the load
+
+    def push(self, zone, **words):
+        """(ok | fail | info, n, text); see load.Load.perform. A zone that is new belongs to the run from now on."""
+        self.all_zones.add(zone)
+        return self.load.perform("push", zone, **words)
+
+    def delete(self, zone, **words):
+        self.all_zones.add(zone)
+        return self.load.perform("delete", zone, **words)
+
+    def more_zones(self, count, stem="more"):
+        """New names, pushed by nobody yet; the load may be started on them."""
+        found = [f"{self.row.name.lower()}-{stem}{i}-{story.RUN}.example" for i in range(count)]
+        self.zones += found
+        self.all_zones.update(found)
+        return found
+
+    def under_load(self, seconds, least=1):
+        """Lets time pass; insists that the load got `least` acknowledgements meanwhile."""
+        before = self.load.acked
+        time.sleep(seconds)
+        self.ok(f"pushes go on: {least} or more within {seconds} s", self.load.acked - before >= least, self.load.texts[-3:])
 
     # ---- a story's words
 
     def ok(self, sentence, condition, detail=""):
         self.history.add("claim", sentence=sentence, ok=bool(condition), detail=str(detail)[:2000])
-        self.claims_failed += not condition
         if not condition:
             print(f"#   not ok: {sentence}: {str(detail)[:600]}", flush=True)
         return bool(condition)
 
     eventually = story.Story.eventually
 
-    def note(self, text):
-        self.notes.append(text)
+    @staticmethod
+    def note(text):
         print(f"#   {text}", flush=True)
 
     def finally_do(self, action, *args):
@@ -111,6 +247,13 @@ class Rig:
 
     stack = staticmethod(story.stack)
     kill = staticmethod(story.kill)
+
+    @staticmethod
+    def services():
+        """Our processes that run, replicas too."""
+        with open(f"{story.STACK_DIR}/ports") as file:
+            names = [line.split()[0] for line in file if " ingest " in line or " writer-" in line]
+        return [name for name in names if story.alive(name)]
 
     @staticmethod
     def start(name, abort_at=None, env="", args="", nowait=None):
@@ -136,14 +279,17 @@ class Rig:
         return None
 
     @contextlib.contextmanager
-    def nemesis(self, name, alarms=(), down=()):
-        """`alarms`: who must be told meanwhile ("ns1 away", "ingest not ready"). `down`: servers that may be silent."""
+    def nemesis(self, name, alarms=(), down=(), heals=True):
+        """`alarms`: who must be told meanwhile ("ns1 away", "ingest not ready"). `down`: servers that may be silent.
+        Its end is the heal, from which recovery is measured; the last one counts."""
         fault = Fault(self, name)
         self.history.add("nemesis", name=name, what="start", alarms=list(alarms), down=list(down))
         try:
             yield fault
         finally:
             self.history.add("nemesis", name=name, what="stop")
+            if heals:
+                self.history.add("healed")
 
     @contextlib.contextmanager
     def restored(self, backend):
