@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/hold.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
 #include "common/log.h"
@@ -12,7 +13,7 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs};
+static const struct verb *const nouns[] = {topics_verbs, hold_verbs};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
