@@ -6,6 +6,7 @@
 
 #include "cli/backend.h"
 #include "cli/dlq.h"
+#include "cli/hold.h"
 #include "cli/mass.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
@@ -15,8 +16,8 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs, dlq_verbs,
-					   mass_verbs};
+static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
+					   dlq_verbs,    hold_verbs, mass_verbs};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
