@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mark.h"
+#include "common/preflight_watch.h"
 #include "common/writer_parts.h"
 
 enum {
@@ -244,6 +245,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	struct writer_config *config = base;
 	struct writer writer = {.config = config, .service = service, .ops = ops};
 	char host[64] = "?";
+	struct preflight_watch *watch = NULL;
 	struct reason why;
 
 	(void)gethostname(host, sizeof(host) - 1);
@@ -265,7 +267,13 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	writer.changes = xcalloc((size_t)config->batch_zones, sizeof(*writer.changes));
 	writer.views = xcalloc((size_t)config->batch_zones, sizeof(*writer.views));
 	if (delays_parse(config->retry_delays, &writer.delays, &why) != OK ||
-	    create(base, &writer.about, &writer.backend, &why) != OK) {
+	    create(base, &writer.about, &writer.backend, &why) != OK ||
+	    preflight_watch_open(&watch,
+				 &(struct preflight_watch_config){.bus = &config->bus,
+								  .topics = &config->topics,
+								  .redis = &config->redis,
+								  .allow = config->preflight.allow},
+				 service, &why) != OK) {
 		service_stop(service, &why);
 	} else {
 		run(&writer);
@@ -273,6 +281,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 
 	bus_consumer_close(writer.consumer);   /* commits what is stored */
 	bus_producer_destroy(writer.producer); /* before the window: reports know its items */
+	preflight_watch_close(watch);
 	if (writer.backend != NULL) {
 		ops->close(writer.backend);
 	}
