@@ -16,6 +16,7 @@ static enum check check_of(enum topic_fault fault)
 	case TOPIC_PARTITIONS:
 		return CHECK_TOPIC_COUNTS;
 	case TOPIC_EPOCH:
+	case TOPIC_EPOCH_RIGHT:
 		return CHECK_TOPIC_EPOCHS;
 	case TOPIC_RIGHT:
 	case TOPIC_SETTING:
@@ -27,9 +28,10 @@ static enum check check_of(enum topic_fault fault)
 static void take_topic(void *context, const char *topic, enum topic_fault fault, const char *text)
 {
 	struct preflight *preflight = context;
+	bool right = fault == TOPIC_RIGHT || fault == TOPIC_EPOCH_RIGHT;
 
-	preflight_say(preflight, check_of(fault),
-		      fault == TOPIC_RIGHT ? FINDING_RIGHT : FINDING_WRONG, topic, "%s", text);
+	preflight_say(preflight, check_of(fault), right ? FINDING_RIGHT : FINDING_WRONG, topic,
+		      "%s", text);
 }
 
 /* --- the clock: Kafka tells it only with a record ----------------------------------------------

@@ -70,17 +70,18 @@ static void found(struct walk *walk, const char *topic, enum topic_fault fault, 
 static void found(struct walk *walk, const char *topic, enum topic_fault fault, const char *format,
 		  ...)
 {
+	bool right = fault == TOPIC_RIGHT || fault == TOPIC_EPOCH_RIGHT;
 	struct reason text;
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(text.text, sizeof(text.text), format, args);
 	va_end(args);
-	tell(walk, topic, fault == TOPIC_RIGHT ? "right" : "wrong", text.text);
+	tell(walk, topic, right ? "right" : "wrong", text.text);
 	if (walk->find != NULL) {
 		walk->find(walk->context, topic, fault, text.text);
 	}
-	if (fault != TOPIC_RIGHT && walk->wrong++ == 0) {
+	if (!right && walk->wrong++ == 0) {
 		(void)because(PERMFAIL, &walk->first, "%s: %s", topic, text.text);
 	}
 }
@@ -344,7 +345,7 @@ static void tell_epoch(struct walk *walk, const struct epochs *epochs)
 	int32_t i;
 
 	if (epochs_right(epochs)) {
-		found(walk, TOPIC_ZONES, TOPIC_RIGHT, "epoch %" PRId64, epochs->highest);
+		found(walk, TOPIC_ZONES, TOPIC_EPOCH_RIGHT, "epoch %" PRId64, epochs->highest);
 		return;
 	}
 	if (epochs->highest == 0) {

@@ -58,6 +58,7 @@ MUST_CHECK enum outcome topics_check(const struct bus_config *bus,
  * failure: TEMPFAIL: it could not be looked at. */
 enum topic_fault {
 	TOPIC_RIGHT,
+	TOPIC_EPOCH_RIGHT,
 	TOPIC_MISSING,
 	TOPIC_PARTITIONS,
 	TOPIC_SETTING,
