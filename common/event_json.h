@@ -33,11 +33,12 @@
 #define KIND_RETRY "retry"
 /* What we write, for all kinds; the major number is also the highest that we read. */
 #define SCHEMA_MAJOR 1
-#define SCHEMA_MINOR 0
+/* status/1.1: record_* */
+unsigned int event_schema_minor(const char *kind);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* {"schema":"KIND/1.0" */
+/* {"schema":"KIND/1.0" (or its minor) */
 void event_put_begin(struct buf *out, const char *kind);
 /* The fields of `extra` (NULL: none) and the closing brace. */
 void event_put_end(struct buf *out, const char *extra);
