@@ -8,6 +8,7 @@
 #   make coredns            CoreDNS with our plugin, build/coredns/coredns; what starts a stack wants it
 #   make check              unit tests            make check-integration   against real servers
 #   make check-e2e          the stories           make bench               figures as ratios
+#   make chaos              the fault matrix; prints docs/faults.md
 #   make lint | format | docs | analyze | clean | install
 #
 # MODE=release|debug|asan|tsan|analyze   CC=gcc|clang-14   WERROR= (empty: warnings do not stop)
@@ -63,20 +64,23 @@ endef
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
-SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a)
+SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 
 # Go, for the server's side alone: the programs of `all` do without it.
 COREDNS := build/coredns/coredns
 COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
 
-.PHONY: all coredns check check-integration check-e2e bench demo test up down lint format docs analyze clean install install-tools help
+.PHONY: all coredns check check-integration check-e2e chaos bench demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
 
 $(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
 
-$(B)/dadns: $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c)) $(EXTRA_O) $(LIBCOMMON)
+$(B)/libcli.a: $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(wildcard cli/*.c)))
+	@rm -f $@
+	@ar rcs $@ $^
+$(B)/dadns: $(B)/cli/main.o $(EXTRA_O) $(B)/libcli.a $(LIBCOMMON)
 	@echo "  link $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -112,6 +116,10 @@ check-integration: all $(INTEGRATION)
 
 check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh
+
+chaos: install-tools all $(COREDNS)
+	@tests/chaos/test_checker.py
+	@BIN=$(B) tests/chaos/run.py
 
 bench: install-tools all $(COREDNS) $(BENCH)
 	@BIN=$(B) tools/bench.sh

@@ -190,7 +190,7 @@ void event_headers(struct event_headers *out, const char *kind, const struct eve
 	event_id_text(id, out->id);
 	clock_text(at_ms, out->time);
 	(void)snprintf(out->type, sizeof(out->type), "dadns.%s", kind); /* our own kinds fit */
-	(void)snprintf(out->schema, sizeof(out->schema), "urn:dadns:schema:%s:%d.%u", kind,
+	(void)snprintf(out->schema, sizeof(out->schema), "urn:dadns:schema:%s:%d.%d", kind,
 		       SCHEMA_MAJOR, event_schema_minor(kind));
 	add(out, "ce_specversion", span_of("1.0"));
 	add(out, "ce_id", span_of(out->id));

@@ -33,8 +33,7 @@
 #define KIND_RETRY "retry"
 /* What we write, for all kinds; the major number is also the highest that we read. */
 #define SCHEMA_MAJOR 1
-/* status/1.1: record_* */
-unsigned int event_schema_minor(const char *kind);
+int event_schema_minor(const char *kind);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

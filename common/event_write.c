@@ -53,9 +53,10 @@ static void put_note(struct buf *out, const char *text)
 	put_string(out, (struct span){text, strnlen(text, EVENT_NOTE_MAX)}, true);
 }
 
-unsigned int event_schema_minor(const char *kind)
+int event_schema_minor(const char *kind)
 {
-	return strcmp(kind, KIND_STATUS) == 0 ? 1 : 0;
+	/* heal/1.1: `unseen`; status/1.1: `record_*` */
+	return strcmp(kind, KIND_HEAL) == 0 || strcmp(kind, KIND_STATUS) == 0 ? 1 : 0;
 }
 
 void event_put_begin(struct buf *out, const char *kind)
@@ -65,7 +66,7 @@ void event_put_begin(struct buf *out, const char *kind)
 	buf_add_byte(out, '/');
 	buf_add_number(out, SCHEMA_MAJOR);
 	buf_add_byte(out, '.');
-	buf_add_number(out, event_schema_minor(kind));
+	buf_add_number(out, (uint64_t)event_schema_minor(kind));
 	buf_add_byte(out, '"');
 }
 

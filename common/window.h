@@ -43,6 +43,7 @@ struct window_item {
 	bool recorded;   /* read again for a further try: holds no offset */
 	int64_t attempt; /* failed tries so far */
 	int64_t first_failed_at_ms;
+	bool burial; /* a tombstone: the value is the delete that it buries */
 	/* while it is aside: */
 	int64_t due_ms;
 	char *reason; /* why it was refused; owned */

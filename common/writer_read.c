@@ -60,12 +60,33 @@ void writer_revoked(void *context, const char *topic, int32_t partition, bool lo
 		  F("lost", lost));
 }
 
+/* The delete that a tombstone buries. One without a version buries nothing. */
+static enum outcome decode_tombstone(const struct bus_message *message, struct window_item *item,
+				     bool *ours, struct reason *why)
+{
+	struct zone_event *value = &item->value;
+
+	*ours = item->topic == WINDOW_ZONES &&
+		version_parse(bus_message_header(message, HEADER_BURIES), &value->version);
+	if (!*ours) {
+		return OK;
+	}
+	item->burial = true;
+	value->deleted = true;
+	value->owner = "";
+	value->received_at_ms = message->timestamp_ms;
+	return name_parse(message->key, &value->zone, why);
+}
+
 static enum outcome decode(struct writer *writer, const struct bus_message *message,
 			   struct window_item *item, bool *ours, struct reason *why)
 {
 	enum outcome outcome;
 
 	*ours = true;
+	if (message->is_null) {
+		return decode_tombstone(message, item, ours, why);
+	}
 	if (item->topic == WINDOW_HEALS) {
 		outcome = heal_event_decode(message->value, &item->heal, why);
 		*ours = outcome == OK && strcmp(item->heal.backend, writer->name) == 0;
@@ -79,12 +100,6 @@ static enum outcome decode(struct writer *writer, const struct bus_message *mess
 	return outcome;
 }
 
-/* Nulls bury what every backend has confirmed (I5); reserved keys are the judge's. */
-static bool is_no_work(const struct bus_message *message)
-{
-	return message->is_null || (message->key.len != 0 && message->key.data[0] == '@');
-}
-
 enum outcome writer_item_of(struct writer *writer, const struct bus_message *message,
 			    struct window_item **out, struct reason *why)
 {
@@ -94,7 +109,7 @@ enum outcome writer_item_of(struct writer *writer, const struct bus_message *mes
 	bool ours;
 
 	*out = NULL;
-	if (is_no_work(message)) {
+	if (message->key.len != 0 && message->key.data[0] == '@') { /* the judge's */
 		return OK;
 	}
 	item = item_create();

@@ -117,7 +117,7 @@ static void say_zone(struct writer *writer, const struct window_item *item, enum
 				      .zone = value->zone,
 				      .state = state,
 				      .version = value->version,
-				      .has_id = true,
+				      .has_id = !item->burial,
 				      .id = value->id,
 				      .deleted = value->deleted,
 				      .serial = value->serial,
