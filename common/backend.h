@@ -42,9 +42,14 @@ struct backend_view {
 struct change {
 	const struct zone_event *value; /* borrowed */
 	/* A heal: apply only if the backend shows `expect`, or the stamp is stuck ahead at
-	 * `expect->version`. NULL: no heal. Mismatch: outcome OK, result CHANGE_OLDER. */
+	 * `expect->version`. NULL: no heal, or one for which nobody looked: the version alone
+	 * fences. Mismatch: outcome OK, result CHANGE_OLDER. */
 	const struct backend_view *expect;
 	bool stuck_ahead;
+	/* `value` is the delete that a tombstone buries (I5). Like any other where the backend
+	 * holds a version of the zone (it was restored, or wiped and met an old value first); it
+	 * leaves no trace where it holds none: outcome OK, result CHANGE_OLDER. */
+	bool burial;
 	void *ticket; /* the core's; comes back with settled() */
 	/* filled by apply(): */
 	enum outcome outcome;

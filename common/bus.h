@@ -122,8 +122,7 @@ struct bus_listener {
 };
 
 struct bus_consumer_options {
-	const char
-		*group; /* NULL: no group; bus_assign_all decides what is read, nothing is stored */
+	const char *group; /* NULL: no group; bus_assign decides what is read, nothing is stored */
 	int64_t prefetch_bytes; /* what the library may read ahead per process; 0: 8 MiB */
 	/* The broker answers a fetch when it has this much, or after that long: a reader that can
 	 * wait costs it fewer requests. 0: at once when there is anything. */
@@ -139,6 +138,15 @@ MUST_CHECK enum outcome bus_consumer_create(struct bus_consumer **out,
 /* With a group. `topics` ends with NULL. */
 MUST_CHECK enum outcome bus_subscribe(struct bus_consumer *consumer, const char *const *topics,
 				      struct reason *why);
+/* Without a group: these partitions of `topic`, each from an offset; 0, or one that is not there
+ * any more: from what is left of its beginning. */
+struct bus_start {
+	int32_t partition;
+	int64_t offset;
+};
+MUST_CHECK enum outcome bus_assign(struct bus_consumer *consumer, const char *topic,
+				   const struct bus_start *starts, size_t count,
+				   struct reason *why);
 /* Without a group: every partition of `topic` (count given) from the beginning. */
 MUST_CHECK enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic,
 				       int32_t partitions, struct reason *why);
@@ -164,6 +172,28 @@ const char *bus_consumer_trouble(const struct bus_consumer *consumer);
 /* Leaves the group (commits what is stored) and frees. Accepts NULL. */
 void bus_consumer_close(struct bus_consumer *consumer);
 
+/* --- single records, without waiting -------------------------------------------------------------
+ */
+
+struct bus_fetcher;
+
+struct bus_fetched {
+	void *ticket;
+	struct bus_message *message; /* yours to destroy; NULL: it is not there (compacted away) */
+};
+
+/* One kept-open reader for any number of records; belongs to one thread. */
+MUST_CHECK enum outcome bus_fetcher_create(struct bus_fetcher **out,
+					   const struct bus_config *config, struct reason *why);
+/* Asks for the record at `offset`; it is asked for until Kafka tells. `topic` is a constant. */
+void bus_fetch(struct bus_fetcher *fetcher, const char *topic, int32_t partition, int64_t offset,
+	       void *ticket);
+/* The next answer, in any order; never waits. False: none is there. */
+bool bus_fetched(struct bus_fetcher *fetcher, struct bus_fetched *out);
+size_t bus_fetching(const struct bus_fetcher *fetcher); /* asked for and not yet given */
+/* What is not yet given is forgotten, its tickets too. Accepts NULL. */
+void bus_fetcher_destroy(struct bus_fetcher *fetcher);
+
 /* --- looks at the cluster, blocking up to `timeout_ms` -------------------------------------------
  */
 
@@ -171,6 +201,9 @@ void bus_consumer_close(struct bus_consumer *consumer);
 MUST_CHECK enum outcome bus_watermarks(struct bus_consumer *consumer, const char *topic,
 				       int32_t partition, int64_t *low, int64_t *high,
 				       int timeout_ms, struct reason *why);
+/* Where a record with this key lies (I2: murmur2, as the producer sends it). The key is not empty.
+ */
+int32_t bus_partition_of(struct span key, int32_t partitions);
 /* Number of partitions; PERMFAIL: there is no such topic. */
 MUST_CHECK enum outcome bus_partitions(struct bus_consumer *consumer, const char *topic,
 				       int32_t *count, int timeout_ms, struct reason *why);

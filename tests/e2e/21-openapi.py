@@ -244,6 +244,7 @@ def kafka_away(s):
         conn.sendall(head("POST", auth(), f"Content-Length: {1 << 20}\r\n", target=push_target(ZONE)) + b";" * ((1 << 20) - 10))
         s.eventually(10, "bodies are at their ceiling", lambda: "503" in raw(save(), ALONE).decode()[:20])
         provoke(s, "push 503 crowded", save(), ALONE)
+    s.eventually(5, "a client that left gives back its room", lambda: story.metric("ingest-2", "dadns_http_cut_requests_total") > 0)
 
     # a thousand deletes that wait for Kafka, and one push more
     waiting = begin_push([f"a{i}.{ZONE}" for i in range(1000)])
@@ -252,6 +253,12 @@ def kafka_away(s):
     wrong = wrong_with("push 200 notStored", finish(waiting))
     s.ok("push 200 notStored, a thousand at once", wrong is None, wrong)
     provoke(s, "push 200 notStored", save(), ALONE, patience=15)
+
+    story.stack("start", "ingest-5", args="--kafka.brokers=127.0.0.1:1 --app.held_pushes=0", nowait=True)
+    s.finally_do(story.stack, "stop", "ingest-5")
+    story.load_endpoints()
+    s.eventually(10, "an ingest without Kafka that may hold nothing listens", lambda: listening("INGEST_5_URL"))
+    provoke(s, "push 200 heldFull", save(), "INGEST_5_URL", patience=15)
 
 
 def listening(url):
