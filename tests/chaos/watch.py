@@ -229,7 +229,7 @@ class Live:
 
     def __init__(self, rig):
         self.rig = rig
-        self.pushed, self.judged, self.values = {}, {}, {}
+        self.pushed, self.judged, self.values, self.ids = {}, {}, {}, set()
         self.lags = []  # (when, backend, zone, ms from the push to its being served)
         self.processes = []
         for topic in TOPICS:
@@ -252,7 +252,9 @@ class Live:
             if topic == "dadns.pushes":
                 event = push_event(record, value)
                 self.rig.history.add("push", reader="live", **event)
-                self.pushed[zone] = record["offset"]
+                if event["id"] not in self.ids:  # a late copy gets no verdict of its own
+                    self.ids.add(event["id"])
+                    self.pushed[zone] = record["offset"]
             elif topic == "dadns.zones":
                 self.rig.history.add("value", reader="live", **value_event(record, value))
                 version = story.version_of(value)
