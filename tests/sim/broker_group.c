@@ -104,12 +104,6 @@ bool group_commit(struct bus_consumer *consumer, const struct partition *partiti
 	return true;
 }
 
-void group_forget(struct group *group)
-{
-	trace("%s: committed offsets lost", group->name);
-	group->place_count = 0;
-}
-
 /* --- membership ------------------------------------------------------------------------------ */
 
 static void revoke_soon(void *context)
@@ -296,17 +290,28 @@ void group_revoked(struct bus_consumer *consumer)
 	}
 }
 
-void group_expel_somebody(struct group *group)
+static void expel(struct group *group, struct bus_consumer *member)
 {
-	struct bus_consumer *member;
-
-	if (group->member_count == 0) {
-		return;
-	}
-	member = group->members[dice_roll(group->member_count)];
 	trace("%s: %s is out by mistake", group->name, member->process->name);
 	member->must_revoke = true;
 	member->lost = true;
 	remove_member(group, member);
 	thread_wake(member->poller);
+}
+
+void group_expel_somebody(struct group *group)
+{
+	if (group->member_count > 0) {
+		expel(group, group->members[dice_roll(group->member_count)]);
+	}
+}
+
+/* Offsets are only taken from a group without members. */
+void group_forget(struct group *group)
+{
+	trace("%s: committed offsets lost", group->name);
+	while (group->member_count > 0) {
+		expel(group, group->members[0]);
+	}
+	group->place_count = 0;
 }
