@@ -63,7 +63,7 @@ endef
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 INTEGRATION := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/test_*.c))
 BENCH := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
-SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a)
+SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 
 # Go, for the server's side alone: the programs of `all` do without it.
 COREDNS := build/coredns/coredns
@@ -76,7 +76,10 @@ all: $(PROGRAMS:%=$(B)/%)
 
 $(foreach s,$(SERVICES),$(eval $(call service_rules,$(s))))
 
-$(B)/dadns: $(patsubst %.c,$(B)/%.o,$(wildcard cli/*.c)) $(EXTRA_O) $(LIBCOMMON)
+$(B)/libcli.a: $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(wildcard cli/*.c)))
+	@rm -f $@
+	@ar rcs $@ $^
+$(B)/dadns: $(B)/cli/main.o $(EXTRA_O) $(B)/libcli.a $(LIBCOMMON)
 	@echo "  link $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -42,7 +42,8 @@ struct backend_view {
 struct change {
 	const struct zone_event *value; /* borrowed */
 	/* A heal: apply only if the backend shows `expect`, or the stamp is stuck ahead at
-	 * `expect->version`. NULL: no heal. Mismatch: outcome OK, result CHANGE_OLDER. */
+	 * `expect->version`. NULL: no heal, or one for which nobody looked: the version alone
+	 * fences. Mismatch: outcome OK, result CHANGE_OLDER. */
 	const struct backend_view *expect;
 	bool stuck_ahead;
 	void *ticket; /* the core's; comes back with settled() */

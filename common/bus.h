@@ -122,8 +122,7 @@ struct bus_listener {
 };
 
 struct bus_consumer_options {
-	const char
-		*group; /* NULL: no group; bus_assign_all decides what is read, nothing is stored */
+	const char *group; /* NULL: no group; bus_assign decides what is read, nothing is stored */
 	int64_t prefetch_bytes; /* what the library may read ahead per process; 0: 8 MiB */
 	/* The broker answers a fetch when it has this much, or after that long: a reader that can
 	 * wait costs it fewer requests. 0: at once when there is anything. */
@@ -139,6 +138,15 @@ MUST_CHECK enum outcome bus_consumer_create(struct bus_consumer **out,
 /* With a group. `topics` ends with NULL. */
 MUST_CHECK enum outcome bus_subscribe(struct bus_consumer *consumer, const char *const *topics,
 				      struct reason *why);
+/* Without a group: these partitions of `topic`, each from an offset; 0, or one that is not there
+ * any more: from what is left of its beginning. */
+struct bus_start {
+	int32_t partition;
+	int64_t offset;
+};
+MUST_CHECK enum outcome bus_assign(struct bus_consumer *consumer, const char *topic,
+				   const struct bus_start *starts, size_t count,
+				   struct reason *why);
 /* Without a group: every partition of `topic` (count given) from the beginning. */
 MUST_CHECK enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic,
 				       int32_t partitions, struct reason *why);
@@ -171,6 +179,9 @@ void bus_consumer_close(struct bus_consumer *consumer);
 MUST_CHECK enum outcome bus_watermarks(struct bus_consumer *consumer, const char *topic,
 				       int32_t partition, int64_t *low, int64_t *high,
 				       int timeout_ms, struct reason *why);
+/* Where a record with this key lies (I2: murmur2, as the producer sends it). The key is not empty.
+ */
+int32_t bus_partition_of(struct span key, int32_t partitions);
 /* Number of partitions; PERMFAIL: there is no such topic. */
 MUST_CHECK enum outcome bus_partitions(struct bus_consumer *consumer, const char *topic,
 				       int32_t *count, int timeout_ms, struct reason *why);

@@ -359,16 +359,16 @@ enum outcome bus_subscribe(struct bus_consumer *consumer, const char *const *top
 	return OK;
 }
 
-enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic, int32_t partitions,
-			    struct reason *why)
+enum outcome bus_assign(struct bus_consumer *consumer, const char *topic,
+			const struct bus_start *starts, size_t count, struct reason *why)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
 	rd_kafka_resp_err_t error;
-	int32_t i;
+	size_t i;
 
-	for (i = 0; i < partitions; i++) {
-		rd_kafka_topic_partition_list_add(list, topic, i)->offset =
-			RD_KAFKA_OFFSET_BEGINNING;
+	for (i = 0; i < count; i++) {
+		rd_kafka_topic_partition_list_add(list, topic, starts[i].partition)->offset =
+			starts[i].offset > 0 ? starts[i].offset : RD_KAFKA_OFFSET_BEGINNING;
 	}
 	parts_take(consumer, list);
 	error = rd_kafka_assign(consumer->rk, list);
@@ -378,6 +378,21 @@ enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic, in
 			       rd_kafka_err2str(error));
 	}
 	return OK;
+}
+
+enum outcome bus_assign_all(struct bus_consumer *consumer, const char *topic, int32_t partitions,
+			    struct reason *why)
+{
+	struct bus_start *starts = xcalloc((size_t)partitions, sizeof(*starts));
+	enum outcome outcome;
+	int32_t i;
+
+	for (i = 0; i < partitions; i++) {
+		starts[i].partition = i;
+	}
+	outcome = bus_assign(consumer, topic, starts, (size_t)partitions, why);
+	free(starts);
+	return outcome;
 }
 
 bool bus_at_end(const struct bus_consumer *consumer, const char *topic, int32_t partition)

@@ -27,6 +27,11 @@ enum outcome bus_watermarks(struct bus_consumer *consumer, const char *topic, in
 	return OK;
 }
 
+int32_t bus_partition_of(struct span key, int32_t partitions)
+{
+	return rd_kafka_msg_partitioner_murmur2(NULL, key.data, key.len, partitions, NULL, NULL);
+}
+
 /* What the answer says about the one topic that was asked for. */
 static enum outcome count_of(const struct rd_kafka_metadata *metadata, const char *topic,
 			     int32_t *count, struct reason *why)

@@ -47,7 +47,7 @@ struct config_key {
 	bool secret;
 	bool in_struct; /* false: only looked up, by config_each */
 	size_t offset;
-	const char *fallback; /* NULL: required */
+	const char *fallback; /* NULL: required; of a flag: it takes no value */
 	int64_t lowest;       /* CONFIG_INT: inclusive range, both 0 = no check */
 	int64_t highest;
 	const char *choices; /* CONFIG_TEXT: "a|b|c", or NULL */
@@ -77,8 +77,9 @@ struct config_key {
 /* These two stand for the path and everything below it. */
 #define GONE(path_, replaced_by_) {.path = path_, .kind = CONFIG_GONE, .help = replaced_by_}
 #define ELSEWHERE(path_, help_) {.path = path_, .kind = CONFIG_ELSEWHERE, .help = help_}
-/* On the command line only: --json, --limit=3. */
+/* On the command line only: --all; with a value: --zone=NAME, or --zone NAME. */
 #define FLAG(path_, help_) {.path = path_, .kind = CONFIG_FLAG, .help = help_}
+#define FLAG_VALUE(path_, help_) {.path = path_, .kind = CONFIG_FLAG, .fallback = "", .help = help_}
 /* clang-format on */
 
 /* Several tables, the last entry NULL; each table ends with a row without a path ({0}). */

@@ -95,7 +95,8 @@ void config_print_help(const struct config_key *const *tables, struct buf *out)
 			continue;
 		}
 		if (row->kind == CONFIG_FLAG) {
-			buf_addf(out, "  --%s\n        %s\n", row->path, row->help);
+			buf_addf(out, "  --%s%s\n        %s\n", row->path,
+				 row->fallback != NULL ? "=TEXT" : "", row->help);
 		} else if (config_key_is_value(row)) {
 			buf_add_text(out, "  --");
 			add_path(row, out);

@@ -32,15 +32,15 @@ static const struct config_key *flag_row(const struct config_key *const *tables,
 /* Before the file is read no stanza is known, so this asks only for the shape of the path. */
 static bool flag_wants_value(const struct config *config, const char *name)
 {
-	const struct config_key *row;
+	const struct config_key *row = flag_row(config->tables, name);
 	size_t at = 0;
 
 	if (strcmp(name, "config") == 0 ||
 	    (config->choose_flag != NULL && strcmp(name, config->choose_flag) == 0)) {
 		return true;
 	}
-	if (flag_row(config->tables, name) != NULL) {
-		return false;
+	if (row != NULL) {
+		return row->fallback != NULL;
 	}
 	while ((row = config_key_next(config->tables, &at)) != NULL) {
 		if (row->kind == CONFIG_BOOL && config_key_fits(row, name, NULL)) {

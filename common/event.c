@@ -191,7 +191,7 @@ void event_headers(struct event_headers *out, const char *kind, const struct eve
 	clock_text(at_ms, out->time);
 	(void)snprintf(out->type, sizeof(out->type), "dadns.%s", kind); /* our own kinds fit */
 	(void)snprintf(out->schema, sizeof(out->schema), "urn:dadns:schema:%s:%d.%d", kind,
-		       SCHEMA_MAJOR, SCHEMA_MINOR);
+		       SCHEMA_MAJOR, event_schema_minor(kind));
 	add(out, "ce_specversion", span_of("1.0"));
 	add(out, "ce_id", span_of(out->id));
 	add(out, "ce_source", span_of(source));

@@ -103,6 +103,9 @@ struct push_event {
 	void *memory;
 };
 void push_event_encode(const struct push_event *event, struct buf *out);
+/* Into a value that was encoded without them: mass, unchecked and seen, which the door learns
+ * later. */
+void push_event_add_marks(const struct push_event *event, struct buf *value);
 MUST_CHECK enum outcome push_event_decode(struct span bytes, struct push_event *out,
 					  struct reason *why);
 void push_event_finish(struct push_event *event);
@@ -177,8 +180,9 @@ struct heal_event {
 	struct event_id id;
 	const char *backend;
 	struct name zone;
+	bool unseen; /* nobody looked (a replay): fenced by version alone, as a record of zones */
 	bool saw_absent;
-	const char *saw_digest;     /* NULL when absent */
+	const char *saw_digest;     /* NULL when absent or unseen */
 	struct version saw_version; /* none: could not be read */
 	bool stuck_ahead;           /* saw_version names a stamp that may be overwritten */
 	const char *by;             /* "reconciler", "dlq replay", ... */
@@ -292,6 +296,27 @@ void audit_event_encode(const struct audit_event *event, struct buf *out);
 MUST_CHECK enum outcome audit_event_decode(struct span bytes, struct audit_event *out,
 					   struct reason *why);
 void audit_event_finish(struct audit_event *event);
+
+/* --- in Redis: a zone that a backend refused (common/retry.h) --------------------------------- */
+
+struct retry_event {
+	const char *backend;
+	struct name zone;
+	struct version version;
+	const char *topic; /* where its record stands: dadns.zones or dadns.heals */
+	int32_t partition;
+	int64_t offset;
+	int64_t attempt; /* failed tries so far */
+	bool dead;       /* all were used up, the record is in the dead letters */
+	int64_t first_failed_at_ms;
+	const char *reason; /* NULL: none */
+
+	void *memory;
+};
+void retry_event_encode(const struct retry_event *event, struct buf *out);
+MUST_CHECK enum outcome retry_event_decode(struct span bytes, struct retry_event *out,
+					   struct reason *why);
+void retry_event_finish(struct retry_event *event);
 
 /* --- headers ---------------------------------------------------------------------------------- */
 

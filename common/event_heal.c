@@ -13,6 +13,7 @@ void heal_event_encode(const struct heal_event *event, struct buf *out)
 	event_put_id(out, "id", &event->id);
 	event_put_text(out, "backend", event->backend);
 	event_put_text(out, "zone", event->zone.text);
+	event_put_flag(out, "unseen", event->unseen);
 	event_put_flag(out, "saw_absent", event->saw_absent);
 	event_put_text(out, "saw_digest", event->saw_digest);
 	event_put_version(out, "saw_version", event->saw_version);
@@ -37,6 +38,27 @@ static void take_value(struct fields *fields, struct heal_event *out)
 	fields_close_inner(&inner, fields);
 }
 
+/* I6: a heal that does not say what it saw could overwrite anything, so it says even that nobody
+ * looked. */
+static void take_look(struct fields *fields, struct heal_event *out)
+{
+	out->unseen = fields_flag(fields, "unseen");
+	out->saw_absent = fields_flag(fields, "saw_absent");
+	out->saw_digest = fields_digest(fields, "saw_digest", OPTIONAL);
+	(void)fields_version(fields, "saw_version", OPTIONAL, &out->saw_version); /* else none */
+	out->stuck_ahead = fields_flag(fields, "stuck_ahead");
+	if (out->unseen + out->saw_absent + (out->saw_digest != NULL) != 1) {
+		fields_refuse(fields, "saw_digest",
+			      "must stand there, or saw_absent, or unseen, and only one of them");
+	}
+	if (out->unseen && !version_is_none(out->saw_version)) {
+		fields_refuse(fields, "saw_version", "stands beside unseen");
+	}
+	if (out->stuck_ahead && version_is_none(out->saw_version)) {
+		fields_refuse(fields, "stuck_ahead", "names no saw_version");
+	}
+}
+
 enum outcome heal_event_decode(struct span bytes, struct heal_event *out, struct reason *why)
 {
 	struct heal_event event = {.saw_absent = false};
@@ -47,17 +69,7 @@ enum outcome heal_event_decode(struct span bytes, struct heal_event *out, struct
 	(void)fields_id(&fields, "id", REQUIRED, &event.id); /* its absence sticks */
 	event.backend = fields_backend(&fields, "backend");
 	fields_name(&fields, "zone", &event.zone);
-	event.saw_absent = fields_flag(&fields, "saw_absent");
-	event.saw_digest = fields_digest(&fields, "saw_digest", OPTIONAL);
-	(void)fields_version(&fields, "saw_version", OPTIONAL, &event.saw_version);
-	event.stuck_ahead = fields_flag(&fields, "stuck_ahead");
-	/* I6: a heal that does not say what it saw could overwrite anything. */
-	if (event.saw_absent == (event.saw_digest != NULL)) {
-		fields_refuse(&fields, "saw_digest", "must stand there or saw_absent, not both");
-	}
-	if (event.stuck_ahead && version_is_none(event.saw_version)) {
-		fields_refuse(&fields, "stuck_ahead", "names no saw_version");
-	}
+	take_look(&fields, &event);
 	event.by = fields_text(&fields, "by", REQUIRED, EVENT_TEXT_MAX);
 	event.because = fields_text(&fields, "because", OPTIONAL, EVENT_NOTE_MAX);
 	event.made_at_ms = fields_time(&fields, "made_at", REQUIRED);

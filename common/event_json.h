@@ -30,9 +30,10 @@
 #define KIND_STATUS "status"
 #define KIND_BACKEND "backend"
 #define KIND_AUDIT "audit"
+#define KIND_RETRY "retry"
 /* What we write, for all kinds; the major number is also the highest that we read. */
 #define SCHEMA_MAJOR 1
-#define SCHEMA_MINOR 0
+int event_schema_minor(const char *kind);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

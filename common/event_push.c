@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dadns.pushes: what was said. */
+#include <assert.h>
+
 #include "common/event_json.h"
 
 #define SAVES_ONLY "belongs to a save"
+
+static void put_marks(const struct push_event *event, struct buf *out)
+{
+	event_put_flag(out, "mass", event->mass);
+	event_put_flag(out, "unchecked", event->unchecked);
+	if (event->has_seen) {
+		event_put_version_or_absent(out, "seen", event->seen);
+	}
+}
 
 void push_event_encode(const struct push_event *event, struct buf *out)
 {
@@ -16,11 +27,7 @@ void push_event_encode(const struct push_event *event, struct buf *out)
 	event_put_text(out, "source", event->source);
 	event_put_time(out, "received_at", event->received_at_ms);
 	event_put_flag(out, "now", event->now);
-	event_put_flag(out, "mass", event->mass);
-	event_put_flag(out, "unchecked", event->unchecked);
-	if (event->has_seen) {
-		event_put_version_or_absent(out, "seen", event->seen);
-	}
+	put_marks(event, out);
 	if (event->only_if == ONLY_IF_ABSENT) {
 		event_put_text(out, "only_if", "absent");
 	} else if (event->only_if == ONLY_IF_VERSION) {
@@ -33,6 +40,14 @@ void push_event_encode(const struct push_event *event, struct buf *out)
 		event_put_notes(out, "warnings", event->warnings, event->warning_count);
 	}
 	event_put_end(out, event->extra);
+}
+
+void push_event_add_marks(const struct push_event *event, struct buf *value)
+{
+	assert(value->len > 0 && value->data[value->len - 1] == '}');
+	value->len--;
+	put_marks(event, value);
+	event_put_end(value, NULL);
 }
 
 static void take_op(struct fields *fields, struct push_event *out)

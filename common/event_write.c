@@ -53,6 +53,11 @@ static void put_note(struct buf *out, const char *text)
 	put_string(out, (struct span){text, strnlen(text, EVENT_NOTE_MAX)}, true);
 }
 
+int event_schema_minor(const char *kind)
+{
+	return strcmp(kind, KIND_HEAL) == 0 ? 1 : 0; /* 1.1: `unseen` */
+}
+
 void event_put_begin(struct buf *out, const char *kind)
 {
 	buf_add(out, LITERAL("{\"schema\":\""));
@@ -60,7 +65,7 @@ void event_put_begin(struct buf *out, const char *kind)
 	buf_add_byte(out, '/');
 	buf_add_number(out, SCHEMA_MAJOR);
 	buf_add_byte(out, '.');
-	buf_add_number(out, SCHEMA_MINOR);
+	buf_add_number(out, (uint64_t)event_schema_minor(kind));
 	buf_add_byte(out, '"');
 }
 

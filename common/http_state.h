@@ -53,6 +53,7 @@ struct conn {
 	int fd;
 	_Atomic int64_t deadline_ms;
 	_Atomic int late; /* the row of http_rows[] to count at the deadline */
+	int gone;         /* looks in a row that found its client gone */
 	char peer[INET6_ADDRSTRLEN];
 	struct http_request *request; /* current one, or NULL */
 };

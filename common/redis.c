@@ -3,61 +3,67 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <hiredis/hiredis.h>
-#include <hiredis/sds.h>
 
-#include "common/address.h"
 #include "common/clock.h"
+#include "common/redis_place.h"
 
 enum {
 	PAUSE_MIN_MS = 50, /* after a failure, until it is tried again; doubles */
 	PAUSE_MAX_MS = 1000,
 	OVERDUE_MS = 1000, /* an answer that is so late will not come: a new connection */
 	ARGUMENTS_MAX = 64,
-	PORT = 6379,
-	DATABASES = 1000000,
+	PIECES_MAX = 256, /* commands given to the kernel at once */
+	WRITES_MAX = 64,  /* of so many, until we read */
+	READS_MAX = 1024, /* of 16 kB, until we look at the clock */
+};
+
+enum purpose {
+	ASKED, /* by redis_ask */
+	LOGIN, /* ours: nothing else is sent before Redis says yes */
+	PROBE, /* ours, the last of them: does it serve, or does it load its data? */
 };
 
 struct question {
-	STAILQ_ENTRY(question) link; /* in `asked`, in the order of the connection, or in `done` */
+	TAILQ_ENTRY(question) link; /* in `asked`, in the order of the connection, or in `done` */
+	enum purpose purpose;
 	void *ticket;
 	int64_t deadline_ms;
-	bool login;    /* ours: AUTH, SELECT */
 	bool answered; /* in time or not; only its place in the order still counts */
+	char *command; /* as it goes over the wire; NULL: it has gone */
+	size_t length;
 	enum outcome outcome;
 	struct reason why;
 	redisReply *reply;
 };
-STAILQ_HEAD(questions, question);
-
-struct place {
-	struct address address;
-	char path[108]; /* of a socket, instead; "" = none */
-	char user[128];
-	int database;
-};
+TAILQ_HEAD(questions, question);
 
 struct redis {
 	const struct redis_config *config;
-	struct place place;
-	redisContext *context; /* NULL: away */
+	struct redis_place place;
+	redisContext *context; /* NULL: away. It connects and reads; we write */
 	bool connected;        /* the TCP connection stands */
 	size_t logging_in;     /* answers until it is up */
-	int64_t login_ms;      /* by when */
+	int64_t login_ms;      /* by when it must be connected, and then logged in */
 	int64_t retry_ms;      /* when the next connection is tried */
 	int64_t pause_ms;
 	struct reason away; /* why the last connection ended */
 	struct questions asked;
+	struct question *unsent; /* the first in `asked` that has not gone whole */
+	size_t sent;             /* bytes of it */
 	struct questions done;
 	size_t in_flight;
 	int64_t expires_ms; /* nothing that was asked has an earlier deadline */
@@ -66,127 +72,11 @@ struct redis {
 	int wake_fd;
 };
 
-/* --- the URL ------------------------------------------------------------------------------- */
-
-static bool number_of(struct span text, int max, int *out)
-{
-	int number = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '0' || text.data[i] > '9' || number > max) {
-			return false;
-		}
-		number = number * 10 + (text.data[i] - '0');
-	}
-	*out = number;
-	return text.len != 0 && number <= max;
-}
-
-static bool starts_with(struct span text, const char *words)
-{
-	size_t len = strlen(words);
-
-	return text.len >= len && memcmp(text.data, words, len) == 0;
-}
-
-static struct span behind(struct span text, size_t at)
-{
-	return (struct span){text.data + at, text.len - at};
-}
-
-/* Cuts `text` in front of `byte`; what is behind it goes to `rest`. */
-static bool cut(struct span *text, char byte, struct span *rest)
-{
-	const char *found = text->len == 0 ? NULL : memchr(text->data, byte, text->len);
-
-	if (found == NULL) {
-		return false;
-	}
-	*rest = behind(*text, (size_t)(found - text->data) + 1);
-	text->len = (size_t)(found - text->data);
-	return true;
-}
-
-static bool copy(struct span text, char *out, size_t size)
-{
-	if (text.len >= size) {
-		return false;
-	}
-	memcpy(out, text.data, text.len);
-	out[text.len] = '\0';
-	return true;
-}
-
-/* /PATH[?db=DB] */
-static enum outcome read_socket(struct span text, struct place *out, struct reason *why)
-{
-	struct span query;
-
-	if (cut(&text, '?', &query) && (!starts_with(query, "db=") ||
-					!number_of(behind(query, 3), DATABASES, &out->database))) {
-		return because(PERMFAIL, why, "behind ? only db=NUMBER is known");
-	}
-	if (!starts_with(text, "/") || !copy(text, out->path, sizeof(out->path))) {
-		return because(PERMFAIL, why,
-			       "the path of a socket begins with / and has at most %zu bytes",
-			       sizeof(out->path) - 1);
-	}
-	return OK;
-}
-
-/* [USER@]HOST[:PORT][/DB] */
-static enum outcome read_host(struct span text, struct place *out, struct reason *why)
-{
-	char host[ADDRESS_HOST_SIZE + 8];
-	struct span database;
-	struct span rest;
-
-	if (cut(&text, '/', &database) && database.len != 0 &&
-	    !number_of(database, DATABASES, &out->database)) {
-		return because(PERMFAIL, why, "behind / the number of a database is expected");
-	}
-	if (cut(&text, '@', &rest)) {
-		if (span_has_byte(text, ':')) {
-			return because(
-				PERMFAIL, why,
-				"a password in the URL would be seen: use redis.password_file");
-		}
-		if (!copy(text, out->user, sizeof(out->user))) {
-			return because(PERMFAIL, why, "the user's name is too long");
-		}
-		text = rest;
-	}
-	if (!copy(text, host, sizeof(host))) {
-		return because(PERMFAIL, why, "the host's name is too long");
-	}
-	return address_parse(host, PORT, &out->address, why);
-}
-
-static enum outcome read_url(const char *url, struct place *out, struct reason *why)
-{
-	static const char tcp[] = "redis://";
-	static const char local[] = "redis+unix://";
-	struct span text = span_of(url);
-
-	*out = (struct place){0};
-	if (starts_with(text, local)) {
-		return read_socket(behind(text, sizeof(local) - 1), out, why);
-	}
-	if (starts_with(text, tcp)) {
-		return read_host(behind(text, sizeof(tcp) - 1), out, why);
-	}
-	return because(
-		PERMFAIL, why,
-		"write redis://HOST:PORT/DB or redis+unix:///PATH (TLS is not in hiredis %d.%d: "
-		"put a tunnel in front)",
-		HIREDIS_MAJOR, HIREDIS_MINOR);
-}
-
 enum outcome redis_check(const char *url, struct reason *why)
 {
-	struct place place;
+	struct redis_place place;
 
-	return read_url(url, &place, why);
+	return redis_place_parse(url, &place, why);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -196,106 +86,137 @@ static void question_destroy(struct question *question)
 	if (question->reply != NULL) {
 		freeReplyObject(question->reply);
 	}
+	redisFreeCommand(question->command);
 	free(question);
 }
 
 static void answered(struct redis *redis, struct question *question)
 {
-	STAILQ_INSERT_TAIL(&redis->done, question, link);
+	TAILQ_INSERT_TAIL(&redis->done, question, link);
 }
 
-/* The place in the order of the connection stays, without a ticket. */
+/* What has not gone goes no more; of the rest the place in the order stays, without a ticket. */
 static void give_up_waiting(struct redis *redis, struct question *question)
 {
-	struct question *answer = xcalloc(1, sizeof(*answer));
+	struct question *answer = question;
 
-	question->answered = true;
-	answer->ticket = question->ticket;
+	if (question->command != NULL && (question != redis->unsent || redis->sent == 0)) {
+		if (question == redis->unsent) {
+			redis->unsent = TAILQ_NEXT(question, link);
+		}
+		TAILQ_REMOVE(&redis->asked, question, link);
+	} else {
+		question->answered = true;
+		question->deadline_ms = clock_ms() + OVERDUE_MS;
+		answer = xcalloc(1, sizeof(*answer));
+		answer->ticket = question->ticket;
+	}
 	answer->outcome = because(TEMPFAIL, &answer->why, "Redis did not answer in time");
 	answered(redis, answer);
 }
 
 static void fail(struct redis *redis, struct question *question)
 {
-	if (question->answered || question->login) {
+	if (question->answered || question->purpose != ASKED) {
 		question_destroy(question);
 		return;
 	}
-	question->outcome =
-		because(TEMPFAIL, &question->why, "Redis is away: %s", redis->away.text);
+	question->outcome = because(TEMPFAIL, &question->why, "%s", redis->away.text);
 	answered(redis, question);
 }
 
 static void disconnect(struct redis *redis, const char *why)
 {
+	char place[ADDRESS_HOST_SIZE + 16];
 	struct question *question;
 
-	(void)because(TEMPFAIL, &redis->away, "%s", why);
+	redis_place_print(&redis->place, place, sizeof(place));
+	(void)because(TEMPFAIL, &redis->away, "Redis at %.100s is away: %s", place, why);
 	if (redis->context != NULL) {
 		redisFree(redis->context);
 		redis->context = NULL;
 	}
 	redis->connected = false;
 	redis->logging_in = 0;
+	redis->unsent = NULL;
+	redis->sent = 0;
 	redis->pause_ms = redis->pause_ms == 0 ? PAUSE_MIN_MS : redis->pause_ms * 2;
 	if (redis->pause_ms > PAUSE_MAX_MS) {
 		redis->pause_ms = PAUSE_MAX_MS;
 	}
 	redis->retry_ms = clock_ms() + redis->pause_ms;
-	while ((question = STAILQ_FIRST(&redis->asked)) != NULL) {
-		STAILQ_REMOVE_HEAD(&redis->asked, link);
+	while ((question = TAILQ_FIRST(&redis->asked)) != NULL) {
+		TAILQ_REMOVE(&redis->asked, question, link);
 		fail(redis, question);
 	}
 }
 
 /* --- the connection ------------------------------------------------------------------------ */
 
-static void send_command(struct redis *redis, const struct span *arguments, size_t count,
-			 struct question *question)
+static void put_command(struct question *question, const struct span *arguments, size_t count)
 {
 	const char *data[ARGUMENTS_MAX];
 	size_t lens[ARGUMENTS_MAX];
+	int length;
 
 	assert(count != 0 && count <= ARGUMENTS_MAX);
 	for (size_t i = 0; i < count; i++) {
 		data[i] = arguments[i].data == NULL ? "" : arguments[i].data;
 		lens[i] = arguments[i].len;
 	}
-	if (redisAppendCommandArgv(redis->context, (int)count, data, lens) != REDIS_OK) {
+	length = redisFormatCommandArgv(&question->command, (int)count, data, lens);
+	if (length < 0) {
 		abort(); /* out of memory */
 	}
-	STAILQ_INSERT_TAIL(&redis->asked, question, link);
+	question->length = (size_t)length;
+}
+
+static void enqueue(struct redis *redis, struct question *question)
+{
+	TAILQ_INSERT_TAIL(&redis->asked, question, link);
+	if (redis->unsent == NULL) {
+		redis->unsent = question;
+	}
+}
+
+static void enqueue_login(struct redis *redis, enum purpose purpose, const struct span *arguments,
+			  size_t count)
+{
+	struct question *question = xcalloc(1, sizeof(*question));
+
+	question->purpose = purpose;
+	question->deadline_ms = INT64_MAX;
+	put_command(question, arguments, count);
+	enqueue(redis, question);
+	redis->logging_in++;
 }
 
 static void log_in(struct redis *redis)
 {
+	struct span words[3] = {span_of("AUTH")};
 	char number[16];
-	struct span auth[3] = {span_of("AUTH")};
-	struct span select[2] = {span_of("SELECT"), span_of(number)};
 	size_t count = 1;
 
-	redis->logging_in = 0;
-	if (redis->config->password[0] != '\0') {
-		if (redis->place.user[0] != '\0') {
-			auth[count++] = span_of(redis->place.user);
-		}
-		auth[count++] = span_of(redis->config->password);
+	if (redis->place.user[0] != '\0') {
+		words[count++] = span_of(redis->place.user);
 	}
-	(void)snprintf(number, sizeof(number), "%d", redis->place.database);
-	select[1] = span_of(number);
-	for (int i = count == 1; i < 2; i++) {
-		struct question *question = xcalloc(1, sizeof(*question));
-
-		question->login = true;
-		question->deadline_ms = INT64_MAX;
-		send_command(redis, i == 0 ? auth : select, i == 0 ? count : 2, question);
-		redis->logging_in++;
+	if (count != 1 || redis->config->password[0] != '\0') {
+		words[count++] = span_of(redis->config->password);
+		enqueue_login(redis, LOGIN, words, count);
 	}
+	if (redis->place.database != 0) {
+		(void)snprintf(number, sizeof(number), "%d", redis->place.database);
+		words[0] = span_of("SELECT");
+		words[1] = span_of(number);
+		enqueue_login(redis, LOGIN, words, 2);
+	}
+	words[0] = span_of("PING");
+	enqueue_login(redis, PROBE, words, 1);
 }
 
 static void connect_if_due(struct redis *redis)
 {
-	const struct place *place = &redis->place;
+	const struct redis_place *place = &redis->place;
 
 	if (redis->context != NULL || clock_ms() < redis->retry_ms) {
 		return;
@@ -319,6 +240,7 @@ static bool has_connected(struct redis *redis)
 {
 	int error = 0;
 	socklen_t size = sizeof(error);
+	int on = 1;
 
 	if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
 		error = errno;
@@ -327,8 +249,18 @@ static bool has_connected(struct redis *redis)
 		disconnect(redis, strerror(error));
 		return false;
 	}
+	/* hiredis forgets it when it does not wait; a socket that is no TCP has nothing to delay */
+	(void)setsockopt(redis->context->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	redis->connected = true;
+	redis->login_ms = clock_ms() + redis->config->timeout_ms;
 	return true;
+}
+
+/* An account that may not PING may still do all that we need. */
+static bool keeps_us_out(enum purpose purpose, const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR &&
+	       (purpose != PROBE || strncmp(reply->str, "NOPERM", 6) != 0);
 }
 
 static void take_login(struct redis *redis, struct question *question, redisReply *reply)
@@ -336,20 +268,28 @@ static void take_login(struct redis *redis, struct question *question, redisRepl
 	char why[200];
 
 	redis->logging_in--;
-	question_destroy(question);
-	if (reply->type == REDIS_REPLY_ERROR) {
+	if (keeps_us_out(question->purpose, reply)) {
 		(void)snprintf(why, sizeof(why), "it does not let us in: %s", reply->str);
 		disconnect(redis, why);
 	} else if (redis->logging_in == 0) {
 		redis->pause_ms = 0;
 	}
+	question_destroy(question);
+	freeReplyObject(reply);
+}
+
+/* "-ERR max number of clients reached" comes before anybody has asked. */
+static void take_unasked(struct redis *redis, redisReply *reply)
+{
+	disconnect(redis, reply->type == REDIS_REPLY_ERROR ? reply->str
+							   : "it answered what nobody had asked");
 	freeReplyObject(reply);
 }
 
 /* false: there is none, or the connection has ended. */
 static bool take_reply(struct redis *redis)
 {
-	struct question *question = STAILQ_FIRST(&redis->asked);
+	struct question *question = TAILQ_FIRST(&redis->asked);
 	void *reply = NULL;
 
 	if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
@@ -359,13 +299,12 @@ static bool take_reply(struct redis *redis)
 	if (reply == NULL) {
 		return false;
 	}
-	if (question == NULL) {
-		freeReplyObject(reply);
-		disconnect(redis, "it answered what nobody had asked");
+	if (question == NULL || question->command != NULL) {
+		take_unasked(redis, reply);
 		return false;
 	}
-	STAILQ_REMOVE_HEAD(&redis->asked, link);
-	if (question->login) {
+	TAILQ_REMOVE(&redis->asked, question, link);
+	if (question->purpose != ASKED) {
 		take_login(redis, question, reply);
 		return redis->context != NULL;
 	}
@@ -379,22 +318,73 @@ static bool take_reply(struct redis *redis)
 	return true;
 }
 
+static bool may_send(const struct redis *redis, const struct question *question)
+{
+	return question != NULL && (question->purpose != ASKED || redis->logging_in == 0);
+}
+
+static void has_gone(struct redis *redis, size_t bytes)
+{
+	bytes += redis->sent;
+	while (redis->unsent != NULL && bytes >= redis->unsent->length) {
+		bytes -= redis->unsent->length;
+		redisFreeCommand(redis->unsent->command);
+		redis->unsent->command = NULL;
+		redis->unsent = TAILQ_NEXT(redis->unsent, link);
+	}
+	redis->sent = bytes;
+}
+
+/* false: for now no more can go. */
+static bool write_some(struct redis *redis)
+{
+	struct iovec pieces[PIECES_MAX];
+	struct msghdr message = {.msg_iov = pieces};
+	struct question *question;
+	size_t skip = redis->sent;
+	ssize_t sent;
+
+	for (question = redis->unsent; message.msg_iovlen < PIECES_MAX && may_send(redis, question);
+	     question = TAILQ_NEXT(question, link)) {
+		pieces[message.msg_iovlen++] =
+			(struct iovec){question->command + skip, question->length - skip};
+		skip = 0;
+	}
+	if (message.msg_iovlen == 0) {
+		return false;
+	}
+	sent = sendmsg(redis->context->fd, &message, MSG_NOSIGNAL);
+	if (sent >= 0) {
+		has_gone(redis, (size_t)sent);
+		return true;
+	}
+	if (errno != EAGAIN && errno != EINTR) {
+		disconnect(redis, strerror(errno));
+	}
+	return false;
+}
+
 static void write_out(struct redis *redis)
 {
-	int done = 0;
-
-	if (redisBufferWrite(redis->context, &done) != REDIS_OK) {
-		disconnect(redis, redis->context->errstr);
+	for (int i = 0; i < WRITES_MAX && write_some(redis); i++) {
 	}
 }
 
+/* All that is there: who was busy elsewhere finds his answers before their time is looked at. */
 static void read_in(struct redis *redis)
 {
-	if (redisBufferRead(redis->context) != REDIS_OK) {
-		disconnect(redis, redis->context->errstr);
-		return;
-	}
-	while (take_reply(redis)) {
+	int more = 1;
+
+	for (int i = 0; i < READS_MAX && more > 0; i++) {
+		if (redisBufferRead(redis->context) != REDIS_OK) {
+			disconnect(redis, redis->context->errstr);
+			return;
+		}
+		while (take_reply(redis)) {
+		}
+		if (redis->context == NULL || ioctl(redis->context->fd, FIONREAD, &more) != 0) {
+			return;
+		}
 	}
 }
 
@@ -408,30 +398,29 @@ static int64_t earlier(int64_t a, int64_t b)
 static void expire(struct redis *redis, int64_t now_ms)
 {
 	struct question *question;
+	struct question *next;
 
 	redis->expires_ms = INT64_MAX;
-	STAILQ_FOREACH(question, &redis->asked, link)
-	{
-		if (question->login) {
-			continue;
-		}
-		if (!question->answered && question->deadline_ms <= now_ms) {
-			give_up_waiting(redis, question);
-			question->deadline_ms = now_ms + OVERDUE_MS;
-		} else if (question->answered && question->deadline_ms <= now_ms) {
+	for (question = TAILQ_FIRST(&redis->asked); question != NULL; question = next) {
+		next = TAILQ_NEXT(question, link);
+		if (question->deadline_ms > now_ms) {
+			redis->expires_ms = earlier(redis->expires_ms, question->deadline_ms);
+		} else if (question->answered) {
 			disconnect(redis, "it does not answer any more");
 			return;
+		} else {
+			give_up_waiting(redis, question);
+			redis->expires_ms = earlier(redis->expires_ms, now_ms + OVERDUE_MS);
 		}
-		redis->expires_ms = earlier(redis->expires_ms, question->deadline_ms);
 	}
 }
 
-static void look_at_the_clock(struct redis *redis)
+static void look_at_the_clock(struct redis *redis, bool quiet)
 {
 	int64_t now_ms = clock_ms();
 
-	if (redis->logging_in != 0 && redis->login_ms <= now_ms) {
-		disconnect(redis, "it did not answer the login in time");
+	if (redis->logging_in != 0 && redis->login_ms <= now_ms && quiet) {
+		disconnect(redis, "it did not let us in in time");
 	}
 	if (redis->expires_ms <= now_ms) {
 		expire(redis, now_ms);
@@ -445,15 +434,14 @@ enum outcome redis_create(const struct redis_config *config, struct redis **out,
 {
 	struct redis *redis = xcalloc(1, sizeof(*redis));
 
-	if (read_url(config->url, &redis->place, why) != OK) {
+	if (redis_place_parse(config->url, &redis->place, why) != OK) {
 		free(redis);
 		return PERMFAIL;
 	}
 	redis->config = config;
 	redis->expires_ms = INT64_MAX;
-	STAILQ_INIT(&redis->asked);
-	STAILQ_INIT(&redis->done);
-	(void)because(TEMPFAIL, &redis->away, "it was not tried yet");
+	TAILQ_INIT(&redis->asked);
+	TAILQ_INIT(&redis->done);
 	redis->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert(redis->wake_fd >= 0);
 	*out = redis;
@@ -474,8 +462,8 @@ static void destroy_all(struct questions *list)
 {
 	struct question *question;
 
-	while ((question = STAILQ_FIRST(list)) != NULL) {
-		STAILQ_REMOVE_HEAD(list, link);
+	while ((question = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, question, link);
 		question_destroy(question);
 	}
 }
@@ -507,7 +495,8 @@ void redis_ask(struct redis *redis, const struct span *arguments, size_t count, 
 	if (redis->context == NULL) {
 		fail(redis, question);
 	} else {
-		send_command(redis, arguments, count, question);
+		put_command(question, arguments, count);
+		enqueue(redis, question);
 		redis->expires_ms = earlier(redis->expires_ms, question->deadline_ms);
 	}
 }
@@ -535,7 +524,7 @@ static bool work_once(struct redis *redis, int64_t until_ms, int other_fd)
 
 	if (redis->context != NULL) {
 		fds[2].fd = redis->context->fd;
-		if (!redis->connected || sdslen(redis->context->obuf) != 0) {
+		if (!redis->connected || may_send(redis, redis->unsent)) {
 			fds[2].events |= POLLOUT;
 		}
 	}
@@ -557,7 +546,7 @@ static bool work_once(struct redis *redis, int64_t until_ms, int other_fd)
 			read_in(redis);
 		}
 	}
-	look_at_the_clock(redis);
+	look_at_the_clock(redis, fds[2].revents == 0);
 	return fds[0].revents != 0 || fds[1].revents != 0;
 }
 
@@ -566,15 +555,15 @@ void redis_work(struct redis *redis, int timeout_ms, int other_fd)
 	int64_t until_ms = clock_ms() + timeout_ms;
 	uint64_t count;
 
-	look_at_the_clock(redis);
+	connect_if_due(redis);
 	do {
-		if (!STAILQ_EMPTY(&redis->done)) {
+		if (!TAILQ_EMPTY(&redis->done)) {
 			until_ms = 0; /* what is there is read, and no more waited for */
 		}
 		if (work_once(redis, until_ms, other_fd)) {
 			break;
 		}
-	} while (STAILQ_EMPTY(&redis->done) && clock_ms() < until_ms);
+	} while (TAILQ_EMPTY(&redis->done) && clock_ms() < until_ms);
 	while (read(redis->wake_fd, &count, sizeof(count)) > 0) {
 	}
 }
@@ -638,14 +627,14 @@ static size_t count_items(const redisReply *reply)
 
 bool redis_next(struct redis *redis, struct redis_answer *out)
 {
-	struct question *question = STAILQ_FIRST(&redis->done);
+	struct question *question = TAILQ_FIRST(&redis->done);
 	struct redis_value *room;
 
 	drop_given(redis);
 	if (question == NULL) {
 		return false;
 	}
-	STAILQ_REMOVE_HEAD(&redis->done, link);
+	TAILQ_REMOVE(&redis->done, question, link);
 	redis->given = question;
 	redis->in_flight--;
 	*out = (struct redis_answer){

@@ -3,8 +3,9 @@
  * (RESP2). hiredis stays in redis.c.
  *
  * Arguments travel with their length (I10). A command is sent once and never again: one whose
- * answer did not come may have been carried out. While Redis is away commands fail at once, and it
- * is tried again in the background, after 50 ms at first and 1 s at most.
+ * answer did not come may have been carried out. Nothing is sent before Redis has let us in, to the
+ * right database. While Redis is away commands fail at once, and it is tried again in the
+ * background, after 50 ms at first and 1 s at most (a name is resolved there, which may block).
  *
  * Threads: a struct redis belongs to one thread; redis_wake may be called from any.
  */
@@ -23,7 +24,7 @@ struct redis_config {
 	/* redis://[USER@]HOST[:PORT][/DB], redis+unix:///PATH[?db=DB], no password; "" = none */
 	const char *url;
 	const char *password; /* "" = none */
-	int64_t timeout_ms;   /* to connect, log in and choose the database */
+	int64_t timeout_ms;   /* to connect; to log in and choose the database */
 };
 /* clang-format off */
 #define REDIS_KEYS(struct_, member_)                                                               \
@@ -69,14 +70,15 @@ MUST_CHECK enum outcome redis_create(const struct redis_config *config, struct r
 				     struct reason *why);
 void redis_destroy(struct redis *redis); /* what is in flight is dropped, unanswered */
 
-/* Sends a command; its answer comes from redis_next, within `timeout_ms` in any case. Arguments are
- * copied. */
+/* Sends a command; its answer comes from redis_next, within `timeout_ms` in any case (a second
+ * later Redis counts as away, unless it has answered after all). Arguments are copied. */
 void redis_ask(struct redis *redis, const struct span *arguments, size_t count, int64_t timeout_ms,
 	       void *ticket);
 /* Works for up to `timeout_ms`, less when an answer is there, when `other_fd` (-1: none) can be
  * read, or after redis_wake. */
 void redis_work(struct redis *redis, int timeout_ms, int other_fd);
-/* The next answer that is there, in the order of the questions; false: none. */
+/* The next answer that is there, in the order of the questions, but one that was waited for too
+ * long comes when its time is over; false: none. */
 bool redis_next(struct redis *redis, struct redis_answer *out);
 size_t redis_in_flight(const struct redis *redis); /* asked, and not yet given by redis_next */
 bool redis_is_up(const struct redis *redis);       /* connected, logged in */

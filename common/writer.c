@@ -124,11 +124,89 @@ static void report_burst(struct writer *writer)
 
 /* --- life */
 
-static void turn(struct writer *writer)
+static enum outcome connect_bus(struct writer *writer, struct reason *why)
+{
+	char group[96];
+	enum outcome outcome;
+
+	(void)snprintf(group, sizeof(group), "dadns.writer.%s", writer->name);
+	outcome = bus_producer_create(&writer->producer, &writer->config->bus,
+				      &(struct bus_producer_options){.linger_us = 2000}, why);
+	if (outcome != OK) {
+		return outcome;
+	}
+	return bus_consumer_create(
+		&writer->consumer, &writer->config->bus,
+		&(struct bus_consumer_options){.group = group, .prefetch_bytes = PREFETCH_BYTES},
+		&(struct bus_listener){
+			.context = writer, .assigned = writer_assigned, .revoked = writer_revoked},
+		why);
+}
+
+enum outcome writer_begin(struct writer *writer, struct reason *why)
+{
+	const struct writer_config *config = writer->config;
+	char host[64] = "?";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	(void)snprintf(writer->by, sizeof(writer->by), "%s:%d", host, (int)getpid());
+	(void)snprintf(writer->source, sizeof(writer->source), "/writer/%s/%s", writer->name, host);
+	service_ready(writer->service, "backend", false, "not asked yet");
+	service_ready(writer->service, "topics", false, "not asked yet");
+	service_ready(writer->service, "partitions", false, "the group has not given us any yet");
+	writer->window =
+		window_create((size_t)config->window_records, (size_t)config->window_bytes);
+	writer->batch = xcalloc((size_t)config->batch_zones, sizeof(*writer->batch));
+	writer->changes = xcalloc((size_t)config->batch_zones, sizeof(*writer->changes));
+	writer->views = xcalloc((size_t)config->batch_zones, sizeof(*writer->views));
+	if (delays_parse(config->retry_delays, &writer->delays, why) != OK) {
+		return PERMFAIL;
+	}
+	return connect_bus(writer, why);
+}
+
+/* Topics and backend must be there first: the backend's positions decide where reading begins.
+ * Tried again at the next turn. */
+static void begin_reading(struct writer *writer)
+{
+	static const char *const topics[] = {TOPIC_ZONES, TOPIC_HEALS, NULL};
+	struct reason why;
+
+	if (!writer->topics_ready) {
+		if (topics_preflight(&writer->config->bus, &writer->config->topics, 3000, &why) !=
+		    OK) {
+			service_ready(writer->service, "topics", false, why.text);
+			service_pause(writer->service, 500);
+			return;
+		}
+		service_ready(writer->service, "topics", true, NULL);
+		writer->topics_ready = true;
+	}
+	if (!writer_look(writer, 0)) {
+		service_pause(writer->service, writer->probe_pause_ms);
+		return;
+	}
+	writer_backend_back(writer);
+	service_ready(writer->service, "backend", true, NULL);
+	if (bus_subscribe(writer->consumer, topics, &why) != OK) {
+		service_stop(writer->service, &why);
+		return;
+	}
+	writer_join_registry(writer);
+	writer->joined_at_ms = clock_ms();
+	writer->reading = true;
+	log_info("writer started", F("backend", writer->name), F("type", writer->about.type));
+}
+
+void writer_turn(struct writer *writer)
 {
 	struct reason why;
 
 	service_alive(writer->service, "writer");
+	if (!writer->reading) {
+		begin_reading(writer);
+		return;
+	}
 	if (bus_consumer_fatal(writer->consumer, &why) ||
 	    bus_producer_fatal(writer->producer, &why)) {
 		service_stop(writer->service, &why);
@@ -149,78 +227,13 @@ static void turn(struct writer *writer)
 	metric_set(&writer_rows[SETTLING], (int64_t)window_settling_count(writer->window));
 }
 
-/* Waits until topics and backend are there: the backend's positions decide where reading begins. */
-static bool first_contact(struct writer *writer)
+void writer_drain(struct writer *writer)
 {
 	struct reason why;
 
-	while (service_running(writer->service)) {
-		service_alive(writer->service, "writer");
-		if (topics_preflight(&writer->config->bus, &writer->config->topics, 3000, &why) !=
-		    OK) {
-			service_ready(writer->service, "topics", false, why.text);
-			service_pause(writer->service, 500);
-			continue;
-		}
-		service_ready(writer->service, "topics", true, NULL);
-		break;
-	}
-	while (service_running(writer->service)) {
-		service_alive(writer->service, "writer");
-		if (!writer_look(writer, 0)) {
-			service_pause(writer->service, writer->probe_pause_ms);
-			continue;
-		}
-		writer_backend_back(writer);
-		service_ready(writer->service, "backend", true, NULL);
-		return true;
-	}
-	return false;
-}
-
-static enum outcome connect_bus(struct writer *writer, struct reason *why)
-{
-	char group[96];
-	enum outcome outcome;
-
-	(void)snprintf(group, sizeof(group), "dadns.writer.%s", writer->name);
-	outcome = bus_producer_create(&writer->producer, &writer->config->bus,
-				      &(struct bus_producer_options){.linger_us = 2000}, why);
-	if (outcome != OK) {
-		return outcome;
-	}
-	return bus_consumer_create(
-		&writer->consumer, &writer->config->bus,
-		&(struct bus_consumer_options){.group = group, .prefetch_bytes = PREFETCH_BYTES},
-		&(struct bus_listener){
-			.context = writer, .assigned = writer_assigned, .revoked = writer_revoked},
-		why);
-}
-
-static void run(struct writer *writer)
-{
-	static const char *const topics[] = {TOPIC_ZONES, TOPIC_HEALS, NULL};
-	struct reason why;
-
-	if (connect_bus(writer, &why) != OK) {
-		service_stop(writer->service, &why);
+	if (!writer->reading) {
 		return;
 	}
-	if (!first_contact(writer)) {
-		return;
-	}
-	if (bus_subscribe(writer->consumer, topics, &why) != OK) {
-		service_stop(writer->service, &why);
-		return;
-	}
-	writer_join_registry(writer);
-	writer->joined_at_ms = clock_ms();
-	log_info("writer started", F("backend", writer->name), F("type", writer->about.type));
-	while (service_running(writer->service)) {
-		turn(writer);
-	}
-
-	/* SIGTERM: what was applied is confirmed and stored; what waits stays in the log. */
 	for (int64_t until_ms = clock_ms() + SETTLE_MS;
 	     window_settling_count(writer->window) != 0 && clock_ms() < until_ms;) {
 		(void)bus_producer_poll(writer->producer, 1);
@@ -235,6 +248,19 @@ static void run(struct writer *writer)
 	}
 }
 
+void writer_end(struct writer *writer)
+{
+	bus_consumer_close(writer->consumer);   /* commits what is stored */
+	bus_producer_destroy(writer->producer); /* before the window: reports know its items */
+	if (writer->backend != NULL) {
+		writer->ops->close(writer->backend);
+	}
+	window_destroy(writer->window);
+	free(writer->views);
+	free(writer->changes);
+	free(writer->batch);
+}
+
 int writer_main(const struct service_about *about, void *base, int argc, char **argv,
 		const struct backend_ops *ops,
 		enum outcome (*create)(void *base, const struct backend_about *about,
@@ -243,42 +269,24 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	struct service *service = service_start(about, base, argc, argv);
 	struct writer_config *config = base;
 	struct writer writer = {.config = config, .service = service, .ops = ops};
-	char host[64] = "?";
 	struct reason why;
 
-	(void)gethostname(host, sizeof(host) - 1);
 	writer.name = config_chosen(service_config(service));
 	assert(writer.name != NULL); /* service_start with a choose_flag insists on one */
 	writer.about = (struct backend_about){
 		writer.name, config_backend_type(service_config(service), writer.name)};
-	(void)snprintf(writer.by, sizeof(writer.by), "%s:%d", host, (int)getpid());
-	(void)snprintf(writer.source, sizeof(writer.source), "/writer/%s/%s", writer.name, host);
 	config->bus.client_id = writer.name;
 	config->bus.config = service_config(service);
 	metrics_common_label("backend", writer.name);
-	service_ready(service, "backend", false, "not asked yet");
-	service_ready(service, "topics", false, "not asked yet");
-	service_ready(service, "partitions", false, "the group has not given us any yet");
 
-	writer.window = window_create((size_t)config->window_records, (size_t)config->window_bytes);
-	writer.batch = xcalloc((size_t)config->batch_zones, sizeof(*writer.batch));
-	writer.changes = xcalloc((size_t)config->batch_zones, sizeof(*writer.changes));
-	writer.views = xcalloc((size_t)config->batch_zones, sizeof(*writer.views));
-	if (delays_parse(config->retry_delays, &writer.delays, &why) != OK ||
-	    create(base, &writer.about, &writer.backend, &why) != OK) {
+	if (create(base, &writer.about, &writer.backend, &why) != OK ||
+	    writer_begin(&writer, &why) != OK) {
 		service_stop(service, &why);
-	} else {
-		run(&writer);
 	}
-
-	bus_consumer_close(writer.consumer);   /* commits what is stored */
-	bus_producer_destroy(writer.producer); /* before the window: reports know its items */
-	if (writer.backend != NULL) {
-		ops->close(writer.backend);
+	while (service_running(service)) {
+		writer_turn(&writer);
 	}
-	window_destroy(writer.window);
-	free(writer.views);
-	free(writer.changes);
-	free(writer.batch);
+	writer_drain(&writer);
+	writer_end(&writer);
 	return service_finish(service);
 }

@@ -192,7 +192,7 @@ static void apply_batch(struct writer *writer)
 
 		writer->changes[i] =
 			(struct change){.value = item_value(item), .ticket = item, .took_us = -1};
-		if (item->topic == WINDOW_HEALS) {
+		if (item->topic == WINDOW_HEALS && !item->heal.unseen) {
 			struct backend_view *view = &writer->views[i];
 
 			*view = (struct backend_view){.absent = item->heal.saw_absent,

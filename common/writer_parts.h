@@ -70,8 +70,22 @@ struct writer {
 	int64_t next_due_ms;
 	int64_t stored_at_ms;
 	int64_t joined_at_ms;
+	bool topics_ready;
+	bool reading; /* topics and backend were there: subscribed */
 	bool reading_paused;
 };
+
+/* --- writer.c: its life, as writer_main leads it -------------------------------------------------
+ */
+
+/* Everything above `by` is set. Touches nothing outside. */
+MUST_CHECK enum outcome writer_begin(struct writer *writer, struct reason *why);
+/* Again and again: waits a moment for something to do, and does it. */
+void writer_turn(struct writer *writer);
+/* SIGTERM: what was applied is confirmed and stored; what waits stays in the log. */
+void writer_drain(struct writer *writer);
+/* Frees what begin made, also when that failed, and closes the backend. */
+void writer_end(struct writer *writer);
 
 extern const char *const writer_topics[WINDOW_TOPICS];
 enum window_topic writer_topic(const char *name);

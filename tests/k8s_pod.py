@@ -416,7 +416,7 @@ MUTATIONS = [
     ("a flag that ingest does not have", "ingest",
      lambda fleet: k8s_rules.first(fleet)["args"].append("--backend=ns-1")),
     ("an environment variable that nobody knows", "ingest", lambda fleet: next(
-        one for one in fleet.of("ConfigMap") if one["metadata"]["name"].startswith("kafka"))["data"].update(
+        one for one in fleet.of("ConfigMap") if one["metadata"]["name"].startswith("common"))["data"].update(
             DADNS_TOPICS_PARTITONS="12")),
     ("a stanza under another name", "ns", edit("ns-", "ns-2:", "ns2:")),
     ("a key that writer-bind does not know", "ns", edit("ns-", "rndc_key_file", "rndc_keyfile")),

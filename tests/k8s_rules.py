@@ -350,7 +350,7 @@ def ports(fleet):
 
 
 def reachable(fleet):
-    """what is not allowed is denied; the ports that serve the world and the scrapes are let in, DNS and Kafka out"""
+    """what is not allowed is denied; the ports that serve the world and the scrapes are let in, DNS, Kafka and Redis out"""
     deny = [one for one in fleet.of("NetworkPolicy") if one["spec"]["podSelector"] == {}
             and not one["spec"].get("ingress") and not one["spec"].get("egress")
             and set(one["spec"]["policyTypes"]) == {"Ingress", "Egress"}]
@@ -362,7 +362,7 @@ def reachable(fleet):
             for rule in one["spec"].get("egress", []):
                 for port in rule["ports"]:
                     out |= {(n, port["protocol"]) for n in range(port["port"], port.get("endPort", port["port"]) + 1)}
-    for need in ((53, "UDP"), (53, "TCP"), (9092, "TCP")):
+    for need in ((53, "UDP"), (53, "TCP"), (6379, "TCP"), (9092, "TCP")):
         if need not in out:
             yield f"no pod may go out to {need}"
     for workload in fleet.workloads:
@@ -617,7 +617,7 @@ MUTATIONS = [
      lambda f: f.get("NetworkPolicy", "ns")["spec"]["ingress"][0]["ports"].pop()),
     ("an admin page for everybody", reachable,
      lambda f: f.get("NetworkPolicy", "ns")["spec"]["ingress"][1].pop("from")),
-    ("no way to Kafka", reachable, lambda f: f.get("NetworkPolicy", "names-and-kafka")["spec"]["egress"].pop()),
+    ("no way to Kafka", reachable, lambda f: f.get("NetworkPolicy", "names-kafka-redis")["spec"]["egress"].pop()),
     ("a name server without an address", serving, lambda f: f.objects.remove(f.get("Service", "ns-3"))),
     ("a name server that leaves with its writer", serving,
      lambda f: f.get("Service", "ns-2")["spec"].pop("publishNotReadyAddresses")),

@@ -17,8 +17,7 @@ PARTS=(
 	"unit tests                      | $MAKE MODE=release check"
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
 	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
-	"integration, real servers       | $MAKE MODE=release check-integration"
-	"integration under asan          | $MAKE MODE=asan check-integration"
+	"integration, real servers, asan | $MAKE MODE=asan check-integration"
 	"stories, the whole system       | $MAKE MODE=release check-e2e"
 	"stories under asan              | $MAKE MODE=asan all coredns && BIN=build/asan tools/run-stories.sh tests/e2e/1*"
 )

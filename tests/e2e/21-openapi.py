@@ -244,6 +244,7 @@ def kafka_away(s):
         conn.sendall(head("POST", auth(), f"Content-Length: {1 << 20}\r\n", target=push_target(ZONE)) + b";" * ((1 << 20) - 10))
         s.eventually(10, "bodies are at their ceiling", lambda: "503" in raw(save(), ALONE).decode()[:20])
         provoke(s, "push 503 crowded", save(), ALONE)
+    s.eventually(5, "a client that left gives back its room", lambda: story.metric("ingest-2", "dadns_http_cut_requests_total") > 0)
 
     # a thousand deletes that wait for Kafka, and one push more
     waiting = begin_push([f"a{i}.{ZONE}" for i in range(1000)])

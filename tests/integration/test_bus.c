@@ -262,6 +262,8 @@ static void partition_is_the_one_that_java_clients_choose(void **state)
 		assert_int_equal(seen.last.partition,
 				 rd_kafka_msg_partitioner_murmur2(NULL, keys[i], strlen(keys[i]),
 								  PARTITIONS, NULL, NULL));
+		assert_int_equal(bus_partition_of(span_of(keys[i]), PARTITIONS),
+				 seen.last.partition);
 	}
 	bus_producer_destroy(producer);
 }
@@ -512,6 +514,35 @@ static void reader_without_a_group_reads_to_the_end_and_knows_it(void **state)
 	bus_producer_destroy(producer);
 }
 
+static void reader_without_a_group_begins_where_it_is_told(void **state)
+{
+	const struct bus_consumer_options options = {.group = NULL};
+	const struct bus_start starts[] = {{.partition = 1, .offset = 1}, {.partition = 3}};
+	struct bus_producer *producer = producer_with((struct bus_producer_options){0});
+	struct bus_consumer *consumer = NULL;
+	struct reason why;
+	int left;
+
+	(void)state;
+	make_topic("some");
+	(void)put(producer, "some", 0, "k", span_of("not ours"));
+	(void)put(producer, "some", 1, "k", span_of("before"));
+	(void)put(producer, "some", 1, "k", span_of("asked for"));
+	assert_int_equal(bus_consumer_create(&consumer, &bus, &options, NULL, &why), OK);
+	assert_int_equal(bus_assign(consumer, "some", starts, 2, &why), OK);
+
+	next_is(consumer, "asked for");
+	for (left = WAIT_MS;
+	     left > 0 && !(bus_at_end(consumer, "some", 1) && bus_at_end(consumer, "some", 3));
+	     left -= STEP_MS) {
+		assert_null(bus_poll(consumer, STEP_MS));
+	}
+	assert_true(bus_at_end(consumer, "some", 3));
+	assert_false(bus_at_end(consumer, "some", 0));
+	bus_consumer_close(consumer);
+	bus_producer_destroy(producer);
+}
+
 static void partitions_and_watermarks_are_told(void **state)
 {
 	struct bus_producer *producer = producer_with((struct bus_producer_options){0});
@@ -597,6 +628,7 @@ int main(void)
 		cmocka_unit_test(
 			group_begins_where_it_ended_and_pauses_seeks_and_stores_by_partition),
 		cmocka_unit_test(reader_without_a_group_reads_to_the_end_and_knows_it),
+		cmocka_unit_test(reader_without_a_group_begins_where_it_is_told),
 		cmocka_unit_test(partitions_and_watermarks_are_told),
 		cmocka_unit_test(one_record_is_fetched_by_its_offset_or_said_to_be_absent),
 		cmocka_unit_test(absent_kafka_is_tempfail_and_leaving_it_does_not_hang),

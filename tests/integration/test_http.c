@@ -431,6 +431,26 @@ static void body_that_is_cut_never_reaches_the_handler(void **state)
 	assert_status(ask(request), 200);
 }
 
+/* The end of a connection that comes together with its last bytes: the library does not see it. */
+static void client_that_leaves_within_a_body_is_let_go_before_its_deadline(void **state)
+{
+	const char *request = "POST /echo HTTP/1.0\r\nContent-Length: 5\r\n\r\nhell";
+	char byte;
+	int fds[50];
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		fds[i] = dial();
+		say(fds[i], span_of(request));
+		(void)shutdown(fds[i], SHUT_WR);
+	}
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(recv(fds[i], &byte, 1, 0), 0); /* within dial()'s patience */
+		(void)close(fds[i]);
+	}
+	assert_int_equal(handled, 0);
+}
+
 static void query_keeps_nul_bytes_and_repeats(void **state)
 {
 	static const struct {
@@ -777,6 +797,7 @@ int main(void)
 		TEST(chunked_body_over_the_ceiling_is_refused),
 		TEST(largest_body_arrives_whole),
 		IMPATIENT(body_that_is_cut_never_reaches_the_handler),
+		TEST(client_that_leaves_within_a_body_is_let_go_before_its_deadline),
 		TEST(query_keeps_nul_bytes_and_repeats),
 		TEST(nul_in_the_path_does_not_cut_it),
 		TEST(credentials_are_read_strictly),

@@ -44,6 +44,7 @@ static const struct config_key keys[] = {
 	GONE("dns.backends.*.named_conf", "zones live in NZD"),
 	GONE("peer_sync", "the log keeps the replicas equal"),
 	FLAG("json", "for programs"),
+	FLAG_VALUE("zone", "which one"),
 	{0},
 };
 static const struct config_key *const tables[] = {keys, NULL};
@@ -260,6 +261,24 @@ static void bool_flag_needs_no_value_and_flags_may_repeat(void **state)
 	assert_string_equal(config_argument(config, 0), "retire");
 	assert_string_equal(config_argument(config, 1), "--x");
 	assert_null(config_argument(config, 2));
+}
+
+static void flag_with_a_value_takes_the_next_word(void **state)
+{
+	(void)state;
+
+	assert_int_equal(load("--zone", "a.example", "list", "--json", "--zone=b.example", "now"),
+			 OK);
+
+	assert_string_equal(config_flag(config, "zone"), "b.example");
+	assert_string_equal(config_argument(config, 0), "list");
+	assert_string_equal(config_argument(config, 1), "now");
+	assert_null(config_argument(config, 2));
+	config_destroy(config);
+	config = NULL;
+
+	assert_int_equal(load("--zone"), PERMFAIL);
+	assert_non_null(strstr(why.text, "--zone needs a value"));
 }
 
 static void unknown_keys_are_told_and_never_their_values(void **state)
@@ -486,6 +505,7 @@ int main(void)
 		cmocka_unit_test_teardown(wrong_values_are_refused_with_their_place, teardown),
 		cmocka_unit_test_teardown(letter_case_of_a_choice_does_not_matter, teardown),
 		cmocka_unit_test_teardown(bool_flag_needs_no_value_and_flags_may_repeat, teardown),
+		cmocka_unit_test_teardown(flag_with_a_value_takes_the_next_word, teardown),
 		cmocka_unit_test_teardown(unknown_keys_are_told_and_never_their_values, teardown),
 		cmocka_unit_test_teardown(secrets_come_from_files_too, teardown),
 		cmocka_unit_test_teardown(stanzas_can_be_walked, teardown),

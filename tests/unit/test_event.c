@@ -305,8 +305,7 @@ static void check_newer(const char *file, const struct kind *kind, struct span b
 	char from[64];
 	char to[64];
 
-	(void)bytes;
-	(void)snprintf(from, sizeof(from), "%s/1.0", kind->name);
+	assert_int_equal(sscanf(bytes.data, "{\"schema\":\"%63[^\"]", from), 1);
 	(void)snprintf(to, sizeof(to), "%s/2.0", kind->name);
 	assert_int_equal(decode_changed(file, from, to, &why), TEMPFAIL);
 	assert_non_null(strstr(why.text, "/2.0 is newer than this program understands (1.x); "
@@ -600,6 +599,13 @@ static void heal_must_say_what_the_audit_saw(void **state)
 {
 	(void)state;
 	assert_refused("heal-absent.json", "\"saw_absent\":true,", "", "saw_digest");
+	assert_refused("heal-unseen.json", "\"unseen\":true,", "", "saw_digest");
+	assert_refused("heal.json",
+		       "\"saw_digest\":", "\"unseen\":true,\"saw_digest\":", "saw_digest");
+	assert_refused("heal-absent.json",
+		       "\"saw_absent\":", "\"unseen\":true,\"saw_absent\":", "saw_digest");
+	assert_refused("heal-unseen.json", "\"unseen\":",
+		       "\"saw_version\":{\"epoch\":1,\"offset\":1},\"unseen\":", "saw_version");
 	assert_refused("heal.json",
 		       "\"saw_digest\":", "\"saw_absent\":true,\"saw_digest\":", "saw_digest");
 	assert_refused("heal-stuck-ahead.json", "\"saw_version\":", "\"x\":", "stuck_ahead");
