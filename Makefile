@@ -8,6 +8,8 @@
 #   make coredns            CoreDNS with our plugin, build/coredns/coredns; what starts a stack wants it
 #   make check              unit tests            make check-integration   against real servers
 #   make check-e2e          the stories           make bench               figures as ratios
+#   make sim                histories on models of all that is outside, SECONDS=60; SEED=n replays one
+#   make sim-mutants        does the simulation find what it must find?
 #   make lint | format | docs | analyze | clean | install
 #
 # MODE=release|debug|asan|tsan|analyze   CC=gcc|clang-14   WERROR= (empty: warnings do not stop)
@@ -69,7 +71,7 @@ SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 COREDNS := build/coredns/coredns
 COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
 
-.PHONY: all coredns check check-integration check-e2e bench demo test up down lint format docs analyze clean install install-tools help
+.PHONY: all coredns check check-integration check-e2e bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
@@ -112,7 +114,20 @@ $(B)/tests/sim/main_of_ingest.o: services/ingest/main.c
 	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Dmain=ingest_main -Wno-missing-prototypes -c -o $@ $<
 $(B)/tests/sim/sim: $(SIM_O) $(EXTRA_O) $(B)/libingest.a $(LIBCOMMON)
 	@echo "  link $@"
-	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
+	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS) -llua5.1
+
+SECONDS := 60
+sim: $(B)/tests/sim/sim
+ifdef SEED
+	@$< --seed=$(SEED)
+else
+	@$< --seeds=tests/sim/seeds
+	@$< --seconds=$(SECONDS)
+endif
+
+sim-mutants: $(B)/tests/sim/sim
+	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
+		LAST='$(LIBS) -llua5.1' tests/sim/mutants.sh $(MUTANTS)
 
 coredns: $(COREDNS)
 

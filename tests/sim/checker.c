@@ -8,6 +8,7 @@
 #include "tests/sim/broker.h"
 #include "tests/sim/cast.h"
 #include "tests/sim/history.h"
+#include "tests/sim/keeper.h"
 #include "tests/sim/place.h"
 #include "tests/sim/trace.h"
 
@@ -69,6 +70,12 @@ bool checker_is_quiet(bool tell)
 	if (cast_unready() != NULL) {
 		if (tell) {
 			trace("not ready: %s", cast_unready());
+		}
+		return false;
+	}
+	if (keeper_has("dadns:hold:zone:")) {
+		if (tell) {
+			trace("pushes are still held");
 		}
 		return false;
 	}

@@ -8,6 +8,7 @@
 #include "tests/sim/cast.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/keeper.h"
 #include "tests/sim/place.h"
 #include "tests/sim/trace.h"
 
@@ -116,6 +117,21 @@ static void strike_place(enum fault fault)
 	fault_note(fault);
 }
 
+/* What it holds for the doors is the one thing that must not be lost with it (I12). */
+static void strike_keeper(enum fault fault)
+{
+	if (fault == FAULT_REDIS_AWAY) {
+		keeper_go_away(in_s(1, 20));
+	} else if (keeper_has("dadns:hold:zone:")) {
+		return;
+	} else if (fault == FAULT_REDIS_FORGETS) {
+		keeper_forget();
+	} else {
+		keeper_go_back();
+	}
+	fault_note(fault);
+}
+
 static void strike(enum fault fault)
 {
 	switch (fault) {
@@ -152,6 +168,11 @@ static void strike(enum fault fault)
 	case FAULT_BACKEND_RESTORED:
 		strike_place(fault);
 		break;
+	case FAULT_REDIS_AWAY:
+	case FAULT_REDIS_FORGETS:
+	case FAULT_REDIS_OLD:
+		strike_keeper(fault);
+		break;
 	case FAULT_KILL_AT_MARK: /* the models' own */
 	case FAULT_LOST_ACK:
 	case FAULT_LATE_RECORD:
@@ -160,10 +181,7 @@ static void strike(enum fault fault)
 	case FAULT_BACKEND_LOST_ANSWER:
 	case FAULT_NOT_SERVED:
 	case FAULT_CLOCK:
-	case FAULT_REDIS_AWAY:
 	case FAULT_REDIS_SLOW:
-	case FAULT_REDIS_FORGETS:
-	case FAULT_REDIS_OLD:
 	case FAULTS:
 		break;
 	}
@@ -177,6 +195,9 @@ static void *rage(void *context)
 
 		if (dice_percent(20)) {
 			place_keep_copy(some_place());
+		}
+		if (dice_percent(20) && !keeper_has("dadns:hold:zone:")) {
+			keeper_keep_copy();
 		}
 		if (fault_is_on(fault)) {
 			strike(fault);
@@ -200,6 +221,7 @@ void nemesis_heal(void)
 	trace("all is healed");
 	faults_end();
 	broker_go_away(0, false);
+	keeper_go_away(0);
 	for (size_t i = 0; i < cast_count(); i++) {
 		struct process *process = cast_process(i);
 
@@ -218,6 +240,9 @@ void nemesis_shake(void)
 	trace("shaken: groups begin anew, everything is compacted, writers start again");
 	for (size_t i = 1; i < 3; i++) { /* the judge's offsets go with its log */
 		group_forget(group_named(group_names[i]));
+	}
+	if (dice_percent(50)) {
+		keeper_forget();
 	}
 	for (int32_t i = 0; i < PARTITIONS; i++) {
 		broker_compact(broker_partition(TOPIC_ZONES, i), 0);

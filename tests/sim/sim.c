@@ -2,9 +2,10 @@
 /* The simulation: plays histories, each from one seed and in a process of its own (so that nothing
  * but the seed decides it, and a crash is one more way to fail), and says what it found.
  *
- *	sim SECONDS [FIRST_SEED]    as many histories as there is time for
- *	sim --seed=SEED             one, with a trace
- *	sim --seeds=FILE            those that are listed, one a line
+ *	sim [--seconds=60] [--first=SEED] [--failures=5] [--jobs=N]
+ *	                  as many histories as there is time for, or until so many failed
+ *	sim --seed=SEED   one, with a trace
+ *	sim --seeds=FILE  those that are listed, one at the beginning of each line
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +34,8 @@
 #define EPOCH 1000
 #define REST_US (900 * SECONDS) /* over that long nothing may go on */
 #define LOOK_US (2 * SECONDS)
-#define HANGS_S 60 /* of real time */
+#define HANGS_S 30 /* of the processor's time */
+#define JOBS_MAX 64
 
 /* What all histories were, in memory that they share. */
 struct sums {
@@ -133,7 +136,7 @@ static pid_t play_apart(uint64_t seed)
 	pid_t child = fork();
 
 	if (child == 0) {
-		(void)alarm(HANGS_S);
+		(void)setrlimit(RLIMIT_CPU, &(struct rlimit){HANGS_S, HANGS_S + 1});
 		play(seed);
 		(void)fflush(stdout);
 		_exit(0);
@@ -149,7 +152,7 @@ static void tell_failure(uint64_t seed, int status)
 {
 	if (WIFSIGNALED(status)) {
 		(void)fprintf(stderr, "    %s\n",
-			      WTERMSIG(status) == SIGALRM ? "it hangs" : strsignal(WTERMSIG(status)));
+			      WTERMSIG(status) == SIGXCPU ? "it hangs" : strsignal(WTERMSIG(status)));
 	}
 	(void)fprintf(stderr, "seed %llu failed: make sim SEED=%llu\n", (unsigned long long)seed,
 		      (unsigned long long)seed);
@@ -187,14 +190,14 @@ static bool reap(struct running *running, size_t *count)
 	return failed;
 }
 
-static void print_sums(double took_s, uint64_t first, uint64_t failures)
+static void print_sums(double took_s, uint64_t first, uint64_t last, uint64_t failures)
 {
 	(void)printf("%llu histories in %.0f s (%.0f/s, %.0f times real time), seeds %llu to %llu, "
 		     "%llu failed\n",
-		     (unsigned long long)sums->histories, took_s,
+		     (unsigned long long)(sums->histories + failures), took_s,
 		     (double)sums->histories / took_s, (double)sums->virtual_ms / 1000 / took_s,
 		     (unsigned long long)first,
-		     (unsigned long long)(first + sums->histories + failures - 1),
+		     (unsigned long long)last,
 		     (unsigned long long)failures);
 	(void)printf("%llu pushes, %llu acknowledged, %llu changes of a backend\n",
 		     (unsigned long long)sums->pushes, (unsigned long long)sums->acknowledged,
@@ -209,18 +212,34 @@ static void print_sums(double took_s, uint64_t first, uint64_t failures)
 	(void)printf("\n");
 }
 
-static int play_many(double seconds, uint64_t first, size_t at_once)
+static bool nothing_happened(void)
 {
-	struct running running[64];
+	uint64_t faults = 0;
+
+	for (int i = 0; i < FAULTS; i++) {
+		faults += sums->faults[i];
+	}
+	return faults == 0 || sums->acknowledged == 0 || sums->changes == 0;
+}
+
+struct wanted {
+	double seconds;
+	uint64_t first;
+	uint64_t failures;
+	size_t jobs;
+};
+
+static int play_many(const struct wanted *wanted)
+{
+	struct running running[JOBS_MAX];
 	struct timespec began;
 	uint64_t failures = 0;
-	uint64_t seed = first;
+	uint64_t seed = wanted->first;
 	size_t count = 0;
-	uint64_t all_faults = 0;
 
 	(void)timespec_get(&began, TIME_UTC);
-	while (seconds_since(&began) < seconds && failures < 5) {
-		if (count == at_once) {
+	while (seconds_since(&began) < wanted->seconds && failures < wanted->failures) {
+		if (count == wanted->jobs) {
 			failures += reap(running, &count);
 		}
 		running[count++] = (struct running){play_apart(seed), seed};
@@ -229,14 +248,40 @@ static int play_many(double seconds, uint64_t first, size_t at_once)
 	while (count > 0) {
 		failures += reap(running, &count);
 	}
-	print_sums(seconds_since(&began), first, failures);
-	for (int i = 0; i < FAULTS; i++) {
-		all_faults += sums->faults[i];
-	}
-	if (failures == 0 && (all_faults == 0 || sums->acknowledged == 0 || sums->changes == 0)) {
+	print_sums(seconds_since(&began), wanted->first, seed - 1, failures);
+	if (failures == 0 && nothing_happened()) {
 		(void)fprintf(stderr, "nothing happened: that proves nothing\n");
 		return 1;
 	}
+	return failures == 0 ? 0 : 1;
+}
+
+/* Seeds that failed once. */
+static int play_listed(const char *file)
+{
+	FILE *list = fopen(file, "r");
+	struct running running;
+	uint64_t failures = 0;
+	char line[512];
+
+	if (list == NULL) {
+		(void)fprintf(stderr, "%s: %s\n", file, strerror(errno));
+		return 2;
+	}
+	while (fgets(line, sizeof(line), list) != NULL) {
+		size_t count = 1;
+
+		if (line[0] < '0' || line[0] > '9') {
+			continue; /* a remark */
+		}
+		running.seed = strtoull(line, NULL, 10);
+		running.pid = play_apart(running.seed);
+		failures += reap(&running, &count);
+	}
+	(void)fclose(list);
+	(void)printf("%llu listed histories, %llu failed\n",
+		     (unsigned long long)(sums->histories + failures),
+		     (unsigned long long)failures);
 	return failures == 0 ? 0 : 1;
 }
 
@@ -254,21 +299,47 @@ static int play_one(uint64_t seed)
 	return 1;
 }
 
+/* The value of --name=VALUE, or NULL. */
+static const char *value_of(const char *argument, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(argument, name, len) == 0 && argument[len] == '=' ? argument + len + 1
+									 : NULL;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t first = (uint64_t)time(NULL) * 1000;
-	const char *jobs = getenv("JOBS");
-	size_t at_once = jobs == NULL ? (size_t)sysconf(_SC_NPROCESSORS_ONLN)
-				      : strtoull(jobs, NULL, 10);
+	struct wanted wanted = {.seconds = 60,
+				.first = (uint64_t)time(NULL) * 1000,
+				.failures = 5,
+				.jobs = (size_t)sysconf(_SC_NPROCESSORS_ONLN)};
+	const char *value;
 
-	(void)clearenv(); /* DADNS_… of whoever runs this is not meant */
+	(void)clearenv(); /* DADNS_... of whoever runs this is not meant */
 	sums = mmap(NULL, sizeof(*sums), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (argc > 1 && strncmp(argv[1], "--seed=", 7) == 0) {
-		return play_one(strtoull(argv[1] + 7, NULL, 10));
+	for (int i = 1; i < argc; i++) {
+		if ((value = value_of(argv[i], "--seed")) != NULL) {
+			return play_one(strtoull(value, NULL, 10));
+		}
+		if ((value = value_of(argv[i], "--seeds")) != NULL) {
+			return play_listed(value);
+		}
+		if ((value = value_of(argv[i], "--seconds")) != NULL) {
+			wanted.seconds = strtod(value, NULL);
+		} else if ((value = value_of(argv[i], "--first")) != NULL) {
+			wanted.first = strtoull(value, NULL, 10);
+		} else if ((value = value_of(argv[i], "--failures")) != NULL) {
+			wanted.failures = strtoull(value, NULL, 10);
+		} else if ((value = value_of(argv[i], "--jobs")) != NULL) {
+			wanted.jobs = strtoull(value, NULL, 10);
+		} else {
+			(void)fprintf(stderr, "what is %s?\n", argv[i]);
+			return 2;
+		}
 	}
-	if (argc > 2) {
-		first = strtoull(argv[2], NULL, 10);
+	if (wanted.jobs < 1 || wanted.jobs > JOBS_MAX) {
+		wanted.jobs = 1;
 	}
-	return play_many(argc > 1 ? strtod(argv[1], NULL) : 60, first,
-			 at_once == 0 || at_once > 64 ? 1 : at_once);
+	return play_many(&wanted);
 }
