@@ -11,6 +11,7 @@
 #include "tests/sim/stage.h"
 
 #define PATIENCE_US (20 * SECONDS)
+#define OWNERS_AT_WORK 4 /* at most, at once */
 
 static int64_t end_us;
 static int64_t pause_ms;
@@ -71,13 +72,14 @@ static void push(size_t zone, size_t owner, bool deletes, bool now)
 		asked.body = buf_span(&text);
 	}
 	http_ask(some_ingest(), &asked, PATIENCE_US, &got);
+	buf_finish(&text);
 	history_answered(number, answer_of(&got));
 }
 
 static void *serve(void *context)
 {
 	(void)context;
-	while (stage_now_us() < end_us) {
+	while (stage_now_us() < end_us && history_count() < SAID_MAX - OWNERS_AT_WORK) {
 		size_t zone = dice_roll(ZONES);
 		size_t owner = zone % OWNERS;
 
@@ -97,7 +99,7 @@ void da_begin(int64_t until_us)
 	pause_ms = dice_between(100, 3000);
 	deletes_percent = dice_between(0, 50);
 	foreign_percent = dice_between(0, 30);
-	left = (size_t)dice_between(1, 4);
+	left = (size_t)dice_between(1, OWNERS_AT_WORK);
 	for (size_t i = left; i > 0; i--) {
 		(void)thread_start(NULL, serve, NULL);
 	}

@@ -61,8 +61,7 @@ mutant writer-stores-early common/window.c \
 	'return part->first != NULL ? part->first->offset : part->seen;' 'return part->seen;'
 mutant owner-check-off services/ingest/judge.c \
 	'push->op == PUSH_DELETE && !same_owner(zone, push)' 'false'
-mutant version-fence-off services/ingest/judge_loop.c \
-	'if (state != NULL && version_compare(version, state->version) <= 0) {' 'if (false) {'
+mutant zombie-believed services/ingest/zindex.c 'int order = version_compare(version, entry->version);' 'int order = 1;'
 mutant window-keeps-older common/window.c 'return order > 0;' 'return order < 0;'
 mutant refused-zone-forgotten common/writer_apply.c \
 	'writer_say_zone(writer, item, STATUS_RETRYING, change, NULL);' \
