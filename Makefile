@@ -10,6 +10,7 @@
 #   make check-e2e          the stories           make bench               figures as ratios
 #   make sim                histories on models of all that is outside, SECONDS=60; SEED=n replays one
 #   make sim-mutants        does the simulation find what it must find?
+#   make chaos              the fault matrix; prints docs/faults.md
 #   make lint | format | docs | analyze | clean | install
 #
 # MODE=release|debug|asan|tsan|analyze   CC=gcc|clang-14   WERROR= (empty: warnings do not stop)
@@ -71,7 +72,7 @@ SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 COREDNS := build/coredns/coredns
 COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
 
-.PHONY: all coredns check check-integration check-e2e bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
+.PHONY: all coredns check check-integration check-e2e chaos bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
@@ -143,6 +144,10 @@ check-integration: all $(INTEGRATION)
 
 check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh
+
+chaos: install-tools all $(COREDNS)
+	@tests/chaos/test_checker.py
+	@BIN=$(B) tests/chaos/run.py
 
 bench: install-tools all $(COREDNS) $(BENCH)
 	@BIN=$(B) tools/bench.sh

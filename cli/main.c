@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dadns: the operators' command. This file finds the verb; the verbs are in files of their own. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/backend.h"
+#include "cli/dlq.h"
+#include "cli/mass.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
+#include "cli/zone.h"
 #include "common/log.h"
 
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs};
+static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs, dlq_verbs,
+					   mass_verbs};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -24,20 +28,17 @@ static const struct config_key keys[] = {
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
+	FLAG_VALUE("backend", "dlq: letters of this backend alone"),
+	FLAG_VALUE("zone", "dlq: letters of this zone alone"),
+	FLAG("all", "dlq, mass: everything that is listed"),
+	FLAG("all-states", "dlq list: also what was replayed or dropped"),
+	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),
+	FLAG_VALUE("sender", "mass: deletes of this credential alone"),
+	FLAG("yes", "mass release: no question, however many"),
+	FLAG("dry-run", "say what would be done and do nothing"),
 	{0},
 };
 static const struct config_key *const tables[] = {keys, NULL};
-
-void complain(const char *format, ...)
-{
-	va_list args;
-
-	(void)fputs("dadns: ", stderr);
-	va_start(args, format);
-	(void)vfprintf(stderr, format, args);
-	va_end(args);
-	(void)fputc('\n', stderr);
-}
 
 static const struct verb *verbs_of(const char *noun)
 {
@@ -118,6 +119,31 @@ static const struct verb *find(const char *noun, const char *name)
 	return NULL;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = strstr(words, word); at != NULL; at = strstr(at + 1, word)) {
+		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0')) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A flag that a verb does not know must not be passed over: "drop --all --zone=..." */
+static bool flags_fit(const struct config *config, const struct verb *verb)
+{
+	for (const struct config_key *key = keys; key->path != NULL; key++) {
+		if (key->kind == CONFIG_FLAG && verb->flags != NULL &&
+		    config_flag_given(config, key->path) && !has_word(verb->flags, key->path)) {
+			complain("%s %s takes no --%s", verb->noun, verb->name, key->path);
+			return false;
+		}
+	}
+	return true;
+}
+
 static int run(struct cli *cli)
 {
 	const char *noun = config_argument(cli->config, 0);
@@ -140,6 +166,9 @@ static int run(struct cli *cli)
 	if (config_argument(cli->config, 2 + verb->words) != NULL) {
 		complain("%s %s takes no \"%.40s\"", noun, name,
 			 config_argument(cli->config, 2 + verb->words));
+		return EXIT_USAGE;
+	}
+	if (!flags_fit(cli->config, verb)) {
 		return EXIT_USAGE;
 	}
 	cli->json = strcmp(cli->settings.output, "json") == 0;

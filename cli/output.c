@@ -2,9 +2,12 @@
 #include "cli/output.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/clock.h"
 
 #define TEXT_MAX (64 * 1024 * 1024)
 
@@ -27,7 +30,29 @@ void output_finish(struct output *output)
 void output_add(struct output *output, struct span cell)
 {
 	output->cells = xrealloc(output->cells, (output->cell_count + 1) * sizeof(*output->cells));
-	output->cells[output->cell_count++] = xstrndup(cell.data, cell.len);
+	output->cells[output->cell_count++] =
+		xstrndup(cell.data != NULL ? cell.data : "", cell.len);
+}
+
+void output_addf(struct output *output, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args); /* cut, if it must be */
+	va_end(args);
+	output_add(output, span_of(text));
+}
+
+void output_add_time(struct output *output, int64_t wall_ms)
+{
+	char text[CLOCK_TEXT_SIZE] = "";
+
+	if (wall_ms != 0) {
+		clock_text(wall_ms, text);
+	}
+	output_add(output, span_of(text));
 }
 
 static size_t column_count(const struct output *output)
@@ -84,13 +109,13 @@ static void put_table(const struct output *output, struct buf *out)
 	}
 }
 
-static void put_string(struct buf *out, const char *text)
+void output_string(struct span text, struct buf *out)
 {
 	size_t i;
 
 	buf_add_byte(out, '"');
-	for (i = 0; text[i] != '\0'; i++) {
-		unsigned char byte = (unsigned char)text[i];
+	for (i = 0; i < text.len; i++) {
+		unsigned char byte = (unsigned char)text.data[i];
 
 		if (byte == '"' || byte == '\\') {
 			buf_addf(out, "\\%c", byte);
@@ -103,6 +128,18 @@ static void put_string(struct buf *out, const char *text)
 	buf_add_byte(out, '"');
 }
 
+void output_lines(struct span text, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < text.len; i++) {
+		char byte = text.data[i];
+		bool harmless = (byte >= 0x20 && byte < 0x7f) || byte == '\n' || byte == '\t';
+
+		buf_add_byte(out, harmless ? byte : '?');
+	}
+}
+
 static void put_json(const struct output *output, struct buf *out)
 {
 	size_t n = column_count(output);
@@ -113,9 +150,9 @@ static void put_json(const struct output *output, struct buf *out)
 		if (i % n == 0) {
 			buf_add_text(out, i == 0 ? "\n {" : ",\n {");
 		}
-		put_string(out, output->columns[i % n]);
+		output_string(span_of(output->columns[i % n]), out);
 		buf_add_text(out, ": ");
-		put_string(out, output->cells[i]);
+		output_string(span_of(output->cells[i]), out);
 		buf_add_text(out, i % n + 1 == n ? "}" : ", ");
 	}
 	buf_add_text(out, "\n]\n");

@@ -96,6 +96,7 @@ const struct verb topics_verbs[] = {
 			"restored from a backup\nor made anew while backends still hold zones of "
 			"the old one.\n",
 		.run = apply,
+		.flags = "new-epoch",
 	},
 	{
 		.noun = "topics",
@@ -103,6 +104,7 @@ const struct verb topics_verbs[] = {
 		.summary = "are the topics as DaDNS needs them? (exit code 3: no)",
 		.help = "Looks and changes nothing.\n",
 		.run = check,
+		.flags = "",
 	},
 	{0},
 };

@@ -44,8 +44,14 @@ struct verb {
 	const char *help;                  /* paragraphs under `dadns help NOUN` */
 	int (*run)(const struct cli *cli); /* its words: config_argument from 2 on */
 	size_t words;                      /* how many it takes at most */
+	const char *flags;                 /* those it takes, spaces between; NULL: not looked at */
 };
+#define WORDS_MANY 100000
 
+/* The word after the verb's, or NULL. */
+const char *cli_word(const struct cli *cli, size_t i);
+/* "/dadns/HOST": who speaks, in events that this command sends. */
+const char *cli_source(void);
 /* One line on stderr: "dadns: ...". */
 void complain(const char *format, ...) PRINTF_LIKE(1, 2);
 

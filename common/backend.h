@@ -46,6 +46,10 @@ struct change {
 	 * fences. Mismatch: outcome OK, result CHANGE_OLDER. */
 	const struct backend_view *expect;
 	bool stuck_ahead;
+	/* `value` is the delete that a tombstone buries (I5). Like any other where the backend
+	 * holds a version of the zone (it was restored, or wiped and met an old value first); it
+	 * leaves no trace where it holds none: outcome OK, result CHANGE_OLDER. */
+	bool burial;
 	void *ticket; /* the core's; comes back with settled() */
 	/* filled by apply(): */
 	enum outcome outcome;

@@ -172,6 +172,28 @@ const char *bus_consumer_trouble(const struct bus_consumer *consumer);
 /* Leaves the group (commits what is stored) and frees. Accepts NULL. */
 void bus_consumer_close(struct bus_consumer *consumer);
 
+/* --- single records, without waiting -------------------------------------------------------------
+ */
+
+struct bus_fetcher;
+
+struct bus_fetched {
+	void *ticket;
+	struct bus_message *message; /* yours to destroy; NULL: it is not there (compacted away) */
+};
+
+/* One kept-open reader for any number of records; belongs to one thread. */
+MUST_CHECK enum outcome bus_fetcher_create(struct bus_fetcher **out,
+					   const struct bus_config *config, struct reason *why);
+/* Asks for the record at `offset`; it is asked for until Kafka tells. `topic` is a constant. */
+void bus_fetch(struct bus_fetcher *fetcher, const char *topic, int32_t partition, int64_t offset,
+	       void *ticket);
+/* The next answer, in any order; never waits. False: none is there. */
+bool bus_fetched(struct bus_fetcher *fetcher, struct bus_fetched *out);
+size_t bus_fetching(const struct bus_fetcher *fetcher); /* asked for and not yet given */
+/* What is not yet given is forgotten, its tickets too. Accepts NULL. */
+void bus_fetcher_destroy(struct bus_fetcher *fetcher);
+
 /* --- looks at the cluster, blocking up to `timeout_ms` -------------------------------------------
  */
 

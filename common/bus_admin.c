@@ -51,7 +51,9 @@ void bus_admin_destroy(struct bus_admin *admin)
 /* Kafka's own no, or Kafka not there. */
 static enum outcome kind_of(rd_kafka_resp_err_t error)
 {
+	/* unknown: of several brokers one hears later of a topic than another */
 	bool later = error < 0 || error == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
+		     error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
 		     error == RD_KAFKA_RESP_ERR_NOT_CONTROLLER ||
 		     error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 

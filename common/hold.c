@@ -386,6 +386,25 @@ void hold_release(struct hold_command *out, const struct name *zone, const char 
 	add_text(out, token);
 }
 
+/* --- asking ----------------------------------------------------------------------------------- */
+
+void hold_ask(struct redis *redis, const struct hold_command *command, int64_t timeout_ms,
+	      struct hold_ticket *ticket)
+{
+	redis_ask(redis, command->arguments, command->count, timeout_ms, ticket);
+}
+
+void hold_hear(struct redis *redis)
+{
+	struct redis_answer answer;
+
+	while (redis_next(redis, &answer)) {
+		struct hold_ticket *ticket = answer.ticket;
+
+		ticket->answered(ticket, &answer);
+	}
+}
+
 /* --- for people ------------------------------------------------------------------------------- */
 
 void hold_list_zones(struct hold_command *out, size_t from, size_t count)

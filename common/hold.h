@@ -126,6 +126,15 @@ enum hold_popped hold_was_popped(const struct redis_value *value, struct span *n
 /* Frees the lock if it is ours. */
 void hold_release(struct hold_command *out, const struct name *zone, const char *token);
 
+/* The first member of every ticket where several ask on one connection: their answers find home. */
+struct hold_ticket {
+	void (*answered)(struct hold_ticket *ticket, const struct redis_answer *answer);
+};
+void hold_ask(struct redis *redis, const struct hold_command *command, int64_t timeout_ms,
+	      struct hold_ticket *ticket);
+/* Gives every answer that is there to its ticket. */
+void hold_hear(struct redis *redis);
+
 /* For people: zones with the time of their oldest push (ZRANGE), one zone's pushes (LRANGE), who
  * drains it (PTTL: ms until the lock expires, negative: nobody). */
 void hold_list_zones(struct hold_command *out, size_t from, size_t count);

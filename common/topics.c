@@ -106,6 +106,20 @@ static enum outcome make(struct walk *walk, const struct topic_row *row, struct 
 			      walk->timeout_ms, why);
 }
 
+/* The broker that is asked may not know yet what another one has just made. */
+static enum outcome look_at_settings(struct walk *walk, const struct topic_row *row,
+				     struct wanted_list *list, struct reason *why)
+{
+	int64_t end_ms = clock_ms() + walk->timeout_ms;
+	enum outcome outcome;
+
+	do {
+		outcome = bus_admin_settings(walk->admin, row->name, take_setting, list,
+					     walk->timeout_ms, why);
+	} while (outcome == TEMPFAIL && clock_ms() < end_ms);
+	return outcome;
+}
+
 /* Sets what is wrong; `*changed` is how many. */
 static enum outcome correct(struct walk *walk, const struct topic_row *row, int32_t replicas,
 			    size_t *changed, struct reason *why)
@@ -117,8 +131,7 @@ static enum outcome correct(struct walk *walk, const struct topic_row *row, int3
 	size_t i;
 
 	wanted_of(row, walk->config, replicas, &list);
-	outcome = bus_admin_settings(walk->admin, row->name, take_setting, &list, walk->timeout_ms,
-				     why);
+	outcome = look_at_settings(walk, row, &list, why);
 	if (outcome != OK) {
 		return outcome;
 	}

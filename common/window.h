@@ -43,6 +43,7 @@ struct window_item {
 	int64_t attempt; /* failed tries so far */
 	int64_t due_ms;
 	int64_t first_failed_at_ms;
+	bool burial;  /* a tombstone: the value is the delete that it buries */
 	bool applied; /* while it settles: what apply() said of it */
 	int64_t took_us;
 

@@ -190,8 +190,10 @@ static void apply_batch(struct writer *writer)
 	for (size_t i = 0; i < count; i++) {
 		struct window_item *item = writer->batch[i];
 
-		writer->changes[i] =
-			(struct change){.value = item_value(item), .ticket = item, .took_us = -1};
+		writer->changes[i] = (struct change){.value = item_value(item),
+						     .burial = item->burial,
+						     .ticket = item,
+						     .took_us = -1};
 		if (item->topic == WINDOW_HEALS && !item->heal.unseen) {
 			struct backend_view *view = &writer->views[i];
 

@@ -57,12 +57,33 @@ void writer_revoked(void *context, const char *topic, int32_t partition, bool lo
 		  F("lost", lost));
 }
 
+/* The delete that a tombstone buries. One without a version buries nothing. */
+static enum outcome decode_tombstone(const struct bus_message *message, struct window_item *item,
+				     bool *ours, struct reason *why)
+{
+	struct zone_event *value = &item->value;
+
+	*ours = item->topic == WINDOW_ZONES &&
+		version_parse(bus_message_header(message, HEADER_BURIES), &value->version);
+	if (!*ours) {
+		return OK;
+	}
+	item->burial = true;
+	value->deleted = true;
+	value->owner = "";
+	value->received_at_ms = message->timestamp_ms;
+	return name_parse(message->key, &value->zone, why);
+}
+
 static enum outcome decode(struct writer *writer, const struct bus_message *message,
 			   struct window_item *item, bool *ours, struct reason *why)
 {
 	enum outcome outcome;
 
 	*ours = true;
+	if (message->is_null) {
+		return decode_tombstone(message, item, ours, why);
+	}
 	if (item->topic == WINDOW_HEALS) {
 		outcome = heal_event_decode(message->value, &item->heal, why);
 		*ours = outcome == OK && strcmp(item->heal.backend, writer->name) == 0;
@@ -85,8 +106,7 @@ static void take_in(struct writer *writer, struct bus_message *message)
 	enum outcome outcome;
 	bool ours;
 
-	/* Nulls bury what every backend has confirmed (I5); reserved keys are the judge's. */
-	if (message->is_null || (message->key.len != 0 && message->key.data[0] == '@')) {
+	if (message->key.len != 0 && message->key.data[0] == '@') { /* the judge's */
 		window_skip(writer->window, topic, message->partition, message->offset);
 		return;
 	}

@@ -94,7 +94,7 @@ void writer_say_zone(struct writer *writer, struct window_item *item, enum statu
 				      .zone = value->zone,
 				      .state = state,
 				      .version = value->version,
-				      .has_id = true,
+				      .has_id = !item->burial,
 				      .id = value->id,
 				      .deleted = value->deleted,
 				      .serial = value->serial,

@@ -15,7 +15,7 @@ layers='
 ground outcome buf clock log config metrics mark delays address
 values name zone digest event
 tables layout
-ports bus topics redis retry hold http mysql dnsq fetch
+ports bus topics redis retry hold http mysql dnsq fetch rndc
 life service window writer backend drain legacy_keys
 '
 layer_of() {

@@ -41,6 +41,10 @@ COREDNS=${COREDNS:-build/coredns/coredns}
 [[ $COREDNS = /* ]] || COREDNS=$ROOT/$COREDNS
 STACK_WAIT=${STACK_WAIT:-30}           # seconds for a member to get ready
 STACK_STOP_WAIT=${STACK_STOP_WAIT:-20} # seconds from TERM to KILL
+# A stack that was made with three keeps them.
+STACK_BROKERS=${STACK_BROKERS:-1}
+grep -qs '^kafka-3 ' "$STACK_DIR/ports" && STACK_BROKERS=3
+[ "$STACK_BROKERS" != 3 ] || MEMBERS+=("kafka-2 kafka broker controller" "kafka-3 kafka broker controller")
 INGEST_USER=${INGEST_USER:-directdnsonly}
 INGEST_PASSWORD=${INGEST_PASSWORD:-changeme}
 
@@ -65,6 +69,7 @@ usage() {
 		  STACK_DIR=build/run  the folder; two folders are two stacks
 		  BIN=build/release    where ingest, writer-bind, writer-mysql and dadns are
 		  COREDNS=build/coredns/coredns  the program of dc1
+		  STACK_BROKERS=3      two more brokers, kafka-2 and kafka-3, and every topic on all three (a new folder, please)
 		  STACK_ENV="A=1 B=2"  more environment for what is started now
 		  STACK_ARGS="--a=1"   more arguments for what is started now
 		  STACK_NOWAIT=1       start does not wait until it is ready
@@ -356,29 +361,47 @@ redis_answers() {
 
 # ---- the kinds -----------------------------------------------------------------------------------
 
+# Sets BROKERS and VOTERS: all brokers' addresses, and all controllers'.
+all_brokers() {
+	local i name
+	BROKERS='' VOTERS=''
+	for ((i = 1; i <= STACK_BROKERS; i++)); do
+		name=kafka$([ $i = 1 ] || echo -$i)
+		BROKERS+=,127.0.0.1:${PORT[$name.broker]}
+		VOTERS+=,$i@127.0.0.1:${PORT[$name.controller]}
+	done
+	BROKERS=${BROKERS#,} VOTERS=${VOTERS#,}
+}
+
 kind_kafka() {
 	local dir=$STACK_DIR/$2 broker=${PORT[$2.broker]} controller=${PORT[$2.controller]}
+	local id=1 heap=512m isr=1
+	[ "$2" = kafka ] || id=${2#kafka-}
+	[ "$STACK_BROKERS" = 1 ] || heap=256m isr=2
+	all_brokers
 	case $1 in
 	prepare)
 		tools/kafka.sh fetch || return 1
 		mkdir -p "$dir"
 		[ -e "$dir/server.properties" ] || cat >"$dir/server.properties" <<-END
 			process.roles=broker,controller
-			node.id=1
-			controller.quorum.voters=1@127.0.0.1:$controller
+			node.id=$id
+			controller.quorum.voters=$VOTERS
 			listeners=PLAINTEXT://127.0.0.1:$broker,CONTROLLER://127.0.0.1:$controller
 			advertised.listeners=PLAINTEXT://127.0.0.1:$broker
 			controller.listener.names=CONTROLLER
 			log.dirs=$dir/data
 			auto.create.topics.enable=false
-			# one node: every internal topic once, and few partitions
-			offsets.topic.replication.factor=1
+			# internal topics on every node, and few partitions
+			default.replication.factor=$STACK_BROKERS
+			min.insync.replicas=$isr
+			offsets.topic.replication.factor=$STACK_BROKERS
 			offsets.topic.num.partitions=3
-			transaction.state.log.replication.factor=1
-			transaction.state.log.min.isr=1
+			transaction.state.log.replication.factor=$STACK_BROKERS
+			transaction.state.log.min.isr=$isr
 			transaction.state.log.num.partitions=3
-			share.coordinator.state.topic.replication.factor=1
-			share.coordinator.state.topic.min.isr=1
+			share.coordinator.state.topic.replication.factor=$STACK_BROKERS
+			share.coordinator.state.topic.min.isr=$isr
 			share.coordinator.state.topic.num.partitions=3
 			# quick to start, quick to come back after a kill
 			group.initial.rebalance.delay.ms=0
@@ -394,13 +417,13 @@ kind_kafka() {
 		;;
 	command)
 		# shellcheck disable=SC2016
-		CMD=(env "JAVA_OPTS=-Xms128m -Xmx512m -XX:+ExitOnOutOfMemoryError" bash -c '
-			[ -e kafka/data/meta.properties ] ||
-				"$1" exec kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c kafka/server.properties || exit
-			exec "$1" exec kafka.Kafka kafka/server.properties' kafka "$ROOT/tools/kafka.sh")
+		CMD=(env "JAVA_OPTS=-Xms128m -Xmx$heap -XX:+ExitOnOutOfMemoryError" bash -c '
+			[ -e "$2/data/meta.properties" ] ||
+				"$1" exec kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAQ -c "$2/server.properties" || exit
+			exec "$1" exec kafka.Kafka "$2/server.properties"' kafka "$ROOT/tools/kafka.sh" "$2")
 		;;
-	ready) tcp_open "$broker" && [[ $(kcat -b "127.0.0.1:$broker" -L -m 2 2>/dev/null) == *" 1 brokers"* ]] ;;
-	keys) say "KAFKA_BROKERS=127.0.0.1:$broker" ;;
+	ready) tcp_open "$broker" && [[ $(kcat -b "127.0.0.1:$broker" -L -m 2 2>/dev/null) == *"broker $id at 127.0.0.1:$broker"* ]] ;;
+	keys) [ "$2" != kafka ] || say "KAFKA_BROKERS=$BROKERS" ;;
 	esac
 }
 
@@ -783,6 +806,7 @@ stanza_type() {
 write_config() {
 	local name server
 
+	all_brokers
 	mkdir -p "$STACK_DIR/secrets"
 	[ -e "$STACK_DIR/secrets/ingest-password" ] || (umask 077 && say "$INGEST_PASSWORD" >"$STACK_DIR/secrets/ingest-password")
 	[ -e "$STACK_DIR/dadns.yml" ] && return
@@ -794,11 +818,12 @@ write_config() {
 			  auth_username: $INGEST_USER
 			  auth_password_file: $STACK_DIR/secrets/ingest-password
 			kafka:
-			  brokers: 127.0.0.1:${PORT[kafka.broker]}
+			  brokers: $BROKERS
 			redis:
 			  url: redis://127.0.0.1:${PORT[redis.redis]}
 			topics:
 			  partitions: 12
+			  replication: $STACK_BROKERS
 			dns:
 			  backends:
 		END

@@ -248,19 +248,37 @@ enum outcome bench_send_barrier(struct bench *bench, int32_t partition, struct r
 	return outcome;
 }
 
+enum outcome bench_send_tombstone(struct bench *bench, int32_t partition, const struct name *zone,
+				  struct version version, struct reason *why)
+{
+	char text[VERSION_TEXT_SIZE];
+	struct header header = {HEADER_BURIES, SPAN_EMPTY};
+	struct bus_record record = {
+		.topic = TOPIC_ZONES,
+		.partition = partition,
+		.key = name_span(zone),
+		.headers = &header,
+		.header_count = 1,
+	};
+
+	version_text(version, text);
+	header.value = span_of(text);
+	return bus_send(bench->values, &record, other_delivered, bench, why);
+}
+
 enum outcome bench_send_copy(struct bench *bench, const struct bus_message *message,
 			     struct reason *why)
 {
 	static const char *const names[] = {
 		"ce_specversion", "ce_id",         "ce_source",    "ce_type",     "ce_subject",
-		"ce_time",        "ce_dataschema", "content-type", "traceparent", HEADER_BURIES,
+		"ce_time",        "ce_dataschema", "content-type", "traceparent",
 	};
 	struct header headers[sizeof(names) / sizeof(names[0])];
 	struct bus_record record = {
 		.topic = TOPIC_ZONES,
 		.partition = message->partition,
 		.key = message->key,
-		.value = message->is_null ? SPAN_EMPTY : message->value,
+		.value = message->value,
 		.headers = headers,
 	};
 

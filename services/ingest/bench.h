@@ -84,6 +84,10 @@ MUST_CHECK enum outcome bench_send_dead_letter(struct bench_work *work,
 					       struct reason *why);
 MUST_CHECK enum outcome bench_send_barrier(struct bench *bench, int32_t partition,
 					   struct reason *why);
+/* I5: nothing is left of the zone but this version, as which the tombstone ranks. */
+MUST_CHECK enum outcome bench_send_tombstone(struct bench *bench, int32_t partition,
+					     const struct name *zone, struct version version,
+					     struct reason *why);
 /* The same bytes again, as the zone's last record (DESIGN section 4). */
 MUST_CHECK enum outcome bench_send_copy(struct bench *bench, const struct bus_message *message,
 					struct reason *why);

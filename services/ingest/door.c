@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/event.h"
@@ -12,9 +13,12 @@
 #include "common/mark.h"
 #include "services/ingest/answer.h"
 #include "services/ingest/directadmin.h"
+#include "services/ingest/holds.h"
 #include "services/ingest/waiter.h"
 
-#define CLOSE_DEADLINE_MS 8000 /* over the time in which the last report must come */
+/* Over the time in which the last push must end: a look, a report, an add. */
+#define CLOSE_DEADLINE_MS 8000
+#define DRAIN_DEADLINE_MS 2000
 #define PEER_SIZE 64
 
 enum {
@@ -63,12 +67,16 @@ struct door {
 	struct door_config config;
 	const struct senders *senders;
 	const struct zindex *index;
-	struct holds *holds;
+	struct index_reader *reader;
 	struct service *service;
+	struct bus_producer *producer;
+	struct holds *holds;
 	struct waiters waiters;
 	struct http *http;
 	pthread_t reporter;
 	bool reporter_runs;
+	pthread_t holder; /* where there is a Redis */
+	bool holder_runs;
 	_Atomic bool stopping;
 };
 
@@ -129,8 +137,7 @@ struct speaker {
 	bool json;
 };
 
-static struct push_event event_of(struct door *door, const struct speaker *speaker,
-				  const struct name *zone)
+static struct push_event event_of(const struct speaker *speaker, const struct name *zone)
 {
 	const struct da_command *command = speaker->command;
 
@@ -143,7 +150,6 @@ static struct push_event event_of(struct door *door, const struct speaker *speak
 		.source = speaker->peer[0] == '\0' ? NULL : speaker->peer,
 		.received_at_ms = clock_wall_ms(),
 		.now = command->now,
-		.unchecked = holds_look(door->holds, zone) == HOLDS_UNKNOWN,
 	};
 }
 
@@ -174,7 +180,7 @@ static void handle_save(struct door *door, struct http_request *request,
 			     speaker->json);
 		goto out;
 	}
-	event = event_of(door, speaker, &command->zone);
+	event = event_of(speaker, &command->zone);
 	event.op = PUSH_SAVE;
 	event.serial = zone_serial(zone);
 	event.digest = zone_digest(zone);
@@ -194,12 +200,13 @@ static void handle_save(struct door *door, struct http_request *request,
 		goto out;
 	}
 	mark("door.parsed");
-	waiter = waiter_begin(&door->waiters, request, 1, speaker->started_us, speaker->json);
+	waiter = waiter_begin(&door->waiters, request, 1, value.len, speaker->started_us,
+			      speaker->json);
 	if (waiter == NULL) {
 		answer_busy(request, speaker->json);
 		goto out;
 	}
-	waiter_send(waiter, 0, &event, buf_span(&value), span_of(speaker->traceparent));
+	waiter_send(waiter, 0, &event, &value, span_of(speaker->traceparent));
 	waiter_end(waiter);
 out:
 	zone_destroy(zone);
@@ -215,19 +222,18 @@ static void handle_delete(struct door *door, struct http_request *request,
 
 	count(DELETES);
 	mark("door.parsed");
-	waiter = waiter_begin(&door->waiters, request, command->zone_count, speaker->started_us,
+	waiter = waiter_begin(&door->waiters, request, command->zone_count, 0, speaker->started_us,
 			      speaker->json);
 	if (waiter == NULL) {
 		answer_busy(request, speaker->json);
 		goto out;
 	}
 	for (size_t i = 0; i < command->zone_count; i++) {
-		struct push_event event = event_of(door, speaker, &command->zones[i]);
+		struct push_event event = event_of(speaker, &command->zones[i]);
 
 		event.op = PUSH_DELETE;
-		buf_clear(&value);
 		push_event_encode(&event, &value);
-		waiter_send(waiter, i, &event, buf_span(&value), span_of(speaker->traceparent));
+		waiter_send(waiter, i, &event, &value, span_of(speaker->traceparent));
 	}
 	waiter_end(waiter);
 out:
@@ -391,14 +397,14 @@ static void *report(void *context)
 	bool fatal = false;
 
 	/* A lone first push would pay half a second for it. */
-	if (bus_producer_warm(door->waiters.producer, TOPIC_PUSHES, WARM_MS, &why) != OK) {
+	if (bus_producer_warm(door->producer, TOPIC_PUSHES, WARM_MS, &why) != OK) {
 		log_debug("Kafka is not there yet, the first push will wait for it",
 			  F("why", why.text));
 	}
 	while (!door->stopping) {
-		(void)bus_producer_poll(door->waiters.producer, 100);
+		(void)bus_producer_poll(door->producer, 100);
 		service_alive(door->service, "door");
-		if (!fatal && bus_producer_fatal(door->waiters.producer, &why)) {
+		if (!fatal && bus_producer_fatal(door->producer, &why)) {
 			fatal = true;
 			service_stop(door->service, &why);
 		}
@@ -406,36 +412,87 @@ static void *report(void *context)
 	return NULL;
 }
 
-enum outcome door_open(struct door **out, const struct door_config *config,
-		       const struct bus_config *bus, const struct senders *senders,
-		       const struct zindex *index, struct holds *holds, struct service *service,
-		       struct reason *why)
+static void *hold(void *context)
 {
-	struct door *door = xcalloc(1, sizeof(*door));
+	struct door *door = context;
+	struct reason why;
+	bool fatal = false;
+
+	while (!door->stopping) {
+		holds_turn(door->holds);
+		service_alive(door->service, "holds");
+		index_reader_excuse(door->reader, holds_can_hold(door->holds));
+		if (!fatal && holds_fatal(door->holds, &why)) {
+			fatal = true;
+			service_stop(door->service, &why);
+		}
+	}
+	return NULL;
+}
+
+static enum outcome open_log(struct door *door, const struct bus_config *bus, struct reason *why)
+{
+	const struct door_config *config = &door->config;
 	struct bus_producer_options options = {
 		.linger_us = config->linger_us,
-		.timeout_ms = DOOR_TIMEOUT_MS,
+		.timeout_ms = HOLDS_REPORT_MS,
 		.queue_records = config->pushes_in_flight,
 		.queue_bytes = DOOR_QUEUE_BYTES,
 	};
+	struct holds_config holds = {
+		.bus = bus,
+		.redis = config->redis,
+		.index = door->index,
+		.ceilings = config->held,
+		.mass_deletes = config->mass_deletes,
+		.mass_seconds = config->mass_seconds,
+		.source = config->source,
+	};
+	enum outcome outcome = bus_producer_create(&door->producer, bus, &options, why);
+
+	if (outcome != OK) {
+		return outcome;
+	}
+	holds.producer = door->producer;
+	return holds_create(&holds, &door->holds, why);
+}
+
+static enum outcome start_threads(struct door *door, struct reason *why)
+{
+	door->reporter_runs = pthread_create(&door->reporter, NULL, report, door) == 0;
+	if (door->reporter_runs && door->config.redis->url[0] != '\0') {
+		door->holder_runs = pthread_create(&door->holder, NULL, hold, door) == 0;
+	}
+	if (!door->reporter_runs || (door->config.redis->url[0] != '\0' && !door->holder_runs)) {
+		return because(PERMFAIL, why, "door: cannot start a thread");
+	}
+	return OK;
+}
+
+enum outcome door_open(struct door **out, const struct door_config *config,
+		       const struct bus_config *bus, const struct senders *senders,
+		       const struct zindex *index, struct index_reader *reader,
+		       struct service *service, struct reason *why)
+{
+	struct door *door = xcalloc(1, sizeof(*door));
 	enum outcome outcome;
 
 	door->config = *config;
-	door->waiters.source = config->source;
-	door->waiters.ceiling = config->pushes_in_flight;
 	door->senders = senders;
 	door->index = index;
-	door->holds = holds;
+	door->reader = reader;
 	door->service = service;
-	outcome = bus_producer_create(&door->waiters.producer, bus, &options, why);
+	outcome = open_log(door, bus, why);
 	if (outcome != OK) {
 		goto out;
 	}
-	if (pthread_create(&door->reporter, NULL, report, door) != 0) {
-		outcome = because(PERMFAIL, why, "door: cannot start a thread");
+	door->waiters.holds = door->holds;
+	door->waiters.ceiling = config->pushes_in_flight;
+	door->waiters.ceiling_bytes = HOLDS_QUEUE_BYTES;
+	outcome = start_threads(door, why);
+	if (outcome != OK) {
 		goto out;
 	}
-	door->reporter_runs = true;
 	outcome = http_listen(&door->http, &config->http, handle, door, why);
 	if (outcome != OK) {
 		goto out;
@@ -447,6 +504,18 @@ out:
 	return outcome;
 }
 
+/* Held pushes that are on their way are popped: else their locks stand for a while. */
+static void wait_for_drain(struct door *door)
+{
+	int64_t until_ms = clock_ms() + DRAIN_DEADLINE_MS;
+
+	while (door->holder_runs && !holds_stop_draining(door->holds) && clock_ms() < until_ms) {
+		struct timespec nap = {.tv_nsec = 5000000};
+
+		(void)nanosleep(&nap, NULL);
+	}
+}
+
 void door_close(struct door *door)
 {
 	if (door == NULL) {
@@ -454,13 +523,20 @@ void door_close(struct door *door)
 	}
 	if (door->http != NULL) {
 		http_quiesce(door->http);
-		/* The reporter still answers; every report comes within the delivery time. */
+		(void)holds_stop_draining(door->holds);
+		/* Both threads still answer; each push ends within this time. */
 		http_close(door->http, CLOSE_DEADLINE_MS);
+		holds_silence(door->holds);
 	}
 	if (door->reporter_runs) {
+		wait_for_drain(door);
 		door->stopping = true;
 		(void)pthread_join(door->reporter, NULL);
 	}
-	bus_producer_destroy(door->waiters.producer);
+	if (door->holder_runs) {
+		(void)pthread_join(door->holder, NULL);
+	}
+	bus_producer_destroy(door->producer);
+	holds_destroy(door->holds);
 	free(door);
 }

@@ -42,6 +42,7 @@ struct index_reader {
 	struct service *service;
 	pthread_t thread;
 	_Atomic bool started;
+	_Atomic bool excused;
 	struct bus_consumer *consumer;
 	int64_t *positions; /* next offset to come */
 	int64_t *goals;     /* end of the partition when reading began */
@@ -218,7 +219,7 @@ static void report(struct index_reader *reader)
 	trouble = bus_consumer_trouble(reader->consumer);
 	service_alive(reader->service, "index");
 	metric_set(&metrics[ZONES], (int64_t)zindex_count(reader->index));
-	service_ready(reader->service, "kafka", trouble[0] == '\0', trouble);
+	service_ready(reader->service, "kafka", trouble[0] == '\0' || reader->excused, trouble);
 	report_epoch(reader);
 }
 
@@ -326,4 +327,9 @@ void index_reader_close(struct index_reader *reader)
 bool index_reader_started(const struct index_reader *reader)
 {
 	return reader->started;
+}
+
+void index_reader_excuse(struct index_reader *reader, bool excused)
+{
+	reader->excused = excused;
 }

@@ -5,7 +5,7 @@
  * It waits for Kafka and for the topics (readiness part `kafka`), reads up to what was there at the
  * start (part `index`), and watches the epoch records (part `epoch`).
  *
- * Threads: one of its own; index_reader_started may be asked from any.
+ * Threads: one of its own; index_reader_started and index_reader_excuse may be called from any.
  */
 #ifndef INGEST_INDEX_READER_H
 #define INGEST_INDEX_READER_H
@@ -29,6 +29,8 @@ MUST_CHECK enum outcome index_reader_open(struct index_reader **out, const struc
 void index_reader_close(struct index_reader *reader);
 /* Kafka was reached and the topics are what they must be. */
 bool index_reader_started(const struct index_reader *reader);
+/* While it is excused, trouble with Kafka is no reason to be unready: pushes are held. */
+void index_reader_excuse(struct index_reader *reader, bool excused);
 
 extern const struct metric_table index_reader_metrics;
 

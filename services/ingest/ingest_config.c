@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/ingest/ingest_config.h"
 
+#include "common/drain.h"
 #include "common/legacy_keys.h"
 #include "services/ingest/door.h"
+#include "services/ingest/holds.h"
+#include "services/ingest/janitor.h"
 #include "services/ingest/judge_loop.h"
 #include "services/ingest/senders.h"
 
@@ -40,6 +43,14 @@ static const struct config_key own_keys[] = {
 		  1000000, "pushes waiting for Kafka's confirmation; further ones are answered as busy"),
 	KEY_RANGE(struct ingest_config, linger_us, "app.linger_us", "1000", 0, 100000,
 		  "how long a push waits for company, in microseconds: in a burst one request carries many"),
+	KEY_RANGE(struct ingest_config, held_pushes, "app.held_pushes", "100000", 0, 100000000,
+		  "pushes that may be held in Redis while Kafka is away, of all replicas together; further ones are answered with an error"),
+	KEY_RANGE(struct ingest_config, held_bytes, "app.held_bytes", "1073741824", 0,
+		  1099511627776, "what they may take in Redis, in bytes"),
+	KEY_RANGE(struct ingest_config, mass_deletes, "app.mass_deletes", "1000", 0, 1000000000,
+		  "explicit deletes of one sender within app.mass_seconds; further ones wait until somebody releases them; 0: no limit"),
+	KEY_RANGE(struct ingest_config, mass_seconds, "app.mass_seconds", "3600", 1, 2592000,
+		  "the time within which a sender's deletes are counted"),
 	KEY_RANGE(struct ingest_config, memory_bytes, "app.memory_bytes", "1073741824", 67108864,
 		  1099511627776, "what all ceilings of this process together may take, the index aside (some 200 bytes a zone)"),
 	KEY_RANGE(struct ingest_config, zone_records, "app.zone_records", "50000", 10, 10000000,
@@ -54,6 +65,8 @@ static const struct config_key own_keys[] = {
 		  "pushes judged and not yet confirmed by Kafka"),
 	KEY_RANGE(struct ingest_config, judge_nice, "judge.nice", "5", 0, 19,
 		  "how far the judge's thread steps back when doors need the processor (nice)"),
+	KEY_RANGE(struct ingest_config, judge_bury_every_ms, "judge.bury_every_ms", "21600000", 0,
+		  2592000000, "how often to look for deleted zones of which no push is left in dadns.pushes and which every registered backend has confirmed: they get a tombstone in dadns.zones; 0: never"),
 	{0},
 };
 /* clang-format on */
@@ -78,8 +91,9 @@ int64_t ingest_memory_bytes(const struct ingest_config *config)
 	int64_t connections = config->connections * CONNECTION_BYTES;
 	int64_t parsing = config->threads * config->topics.message_bytes * PARSED_PER_TEXT;
 
-	return connections + config->bodies_bytes + parsing + DOOR_QUEUE_BYTES + JUDGE_QUEUE_BYTES +
-	       READ_AHEAD_BYTES;
+	return connections + config->bodies_bytes + parsing + 2 * HOLDS_QUEUE_BYTES +
+	       DOOR_QUEUE_BYTES + DRAIN_QUEUE_BYTES + JUDGE_QUEUE_BYTES + READ_AHEAD_BYTES +
+	       (config->judge_bury_every_ms > 0 ? JANITOR_BYTES : 0);
 }
 
 enum outcome ingest_check_memory(const struct ingest_config *config, struct reason *why)

@@ -29,6 +29,10 @@ struct ingest_config {
 	int64_t idle_ms;
 	int64_t pushes_in_flight;
 	int64_t linger_us;
+	int64_t held_pushes;
+	int64_t held_bytes;
+	int64_t mass_deletes;
+	int64_t mass_seconds;
 	int64_t memory_bytes;
 	int64_t zone_records;
 	int64_t zone_rdata_bytes;
@@ -36,6 +40,7 @@ struct ingest_config {
 	int64_t zone_warnings;
 	int64_t judge_in_flight;
 	int64_t judge_nice;
+	int64_t judge_bury_every_ms;
 };
 
 /* Tables, ends with NULL. */

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mark.h"
 #include "services/ingest/bench.h"
+#include "services/ingest/janitor.h"
 #include "services/ingest/judge.h"
 #include "services/ingest/takeover.h"
 
@@ -63,6 +64,7 @@ struct judge_loop {
 	struct judge_config config;
 	struct bench bench;
 	const struct index_reader *reader;
+	struct janitor *janitor;
 	pthread_t thread;
 	/* Scratch: large, and used once per push. */
 	struct zone_state state;
@@ -425,6 +427,9 @@ static void turn(struct judge_loop *loop)
 	}
 	bench_poll(&loop->bench, room ? 0 : 20);
 	takeover_step(&loop->bench);
+	if (room) {
+		janitor_step(loop->janitor, &loop->bench);
+	}
 	report(loop);
 }
 
@@ -457,6 +462,7 @@ static void release(struct judge_loop *loop)
 {
 	struct bench *bench = &loop->bench;
 
+	janitor_close(loop->janitor);
 	bus_consumer_close(bench->consumer); /* revokes: finishes, stores, commits */
 	bus_producer_destroy(bench->values);
 	bus_producer_destroy(bench->statuses);
@@ -503,6 +509,10 @@ enum outcome judge_loop_open(struct judge_loop **out, const struct judge_config 
 	}
 	if (outcome == OK) {
 		outcome = bus_consumer_create(&bench->consumer, bus, &consumer, &listener, why);
+	}
+	if (outcome == OK) {
+		outcome = janitor_open(&loop->janitor, config->bury_every_ms, bus, index,
+				       config->partitions, service, why);
 	}
 	if (outcome == OK && pthread_create(&loop->thread, NULL, run, loop) != 0) {
 		outcome = because(PERMFAIL, why, "judge: cannot start a thread");

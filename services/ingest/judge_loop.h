@@ -25,11 +25,12 @@
 
 struct judge_config {
 	int32_t partitions;
-	int64_t value_bytes; /* ceiling of one record of dadns.zones */
-	int64_t in_flight;   /* I9: pushes worked on and not confirmed */
-	int64_t nice;        /* of its thread */
-	const char *source;  /* "/ingest/HOST", borrowed */
-	const char *by;      /* "HOST:PID", borrowed */
+	int64_t value_bytes;   /* ceiling of one record of dadns.zones */
+	int64_t in_flight;     /* I9: pushes worked on and not confirmed */
+	int64_t nice;          /* of its thread */
+	int64_t bury_every_ms; /* janitor.h */
+	const char *source;    /* "/ingest/HOST", borrowed */
+	const char *by;        /* "HOST:PID", borrowed */
 };
 
 #define JUDGE_QUEUE_BYTES ((int64_t)128 << 20) /* of its two producers */

@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include "common/bus.h"
+#include "common/drain.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/service.h"
 #include "services/ingest/door.h"
+#include "services/ingest/holds.h"
 #include "services/ingest/index_reader.h"
 #include "services/ingest/ingest_config.h"
+#include "services/ingest/janitor.h"
 #include "services/ingest/judge_loop.h"
 #include "services/ingest/senders.h"
 #include "services/ingest/takeover.h"
@@ -20,8 +23,9 @@
 #define HOST_SIZE 256
 
 static const struct metric_table *const metrics[] = {
-	&http_metrics,     &door_metrics,         &waiter_metrics, &judge_metrics,
-	&takeover_metrics, &index_reader_metrics, &bus_metrics,    NULL,
+	&http_metrics,  &door_metrics,     &waiter_metrics,  &holds_metrics,        &drain_metrics,
+	&judge_metrics, &takeover_metrics, &janitor_metrics, &index_reader_metrics, &bus_metrics,
+	NULL,
 };
 
 static const struct service_about about = {
@@ -75,6 +79,10 @@ static struct door_config door_config_of(const struct ingest *ingest)
 		.event_bytes = config->topics.message_bytes,
 		.pushes_in_flight = config->pushes_in_flight,
 		.linger_us = config->linger_us,
+		.redis = &config->redis,
+		.held = {.records = config->held_pushes, .bytes = config->held_bytes},
+		.mass_deletes = config->mass_deletes,
+		.mass_seconds = config->mass_seconds,
 		.source = ingest->source,
 	};
 }
@@ -89,6 +97,7 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 		.value_bytes = config->topics.message_bytes + VALUE_EXTRA_BYTES,
 		.in_flight = config->judge_in_flight,
 		.nice = config->judge_nice,
+		.bury_every_ms = config->judge_bury_every_ms,
 		.source = ingest->source,
 		.by = ingest->by,
 	};
@@ -116,8 +125,8 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 	if (outcome != OK) {
 		return outcome;
 	}
-	return door_open(&ingest->door, &door, &config->bus, ingest->senders, ingest->index, NULL,
-			 ingest->service, why);
+	return door_open(&ingest->door, &door, &config->bus, ingest->senders, ingest->index,
+			 ingest->reader, ingest->service, why);
 }
 
 int main(int argc, char **argv)

@@ -42,15 +42,21 @@ static void repair(struct bench *bench, int32_t partition)
 	for (size_t i = 0; i < count; i++) {
 		struct bus_message *message = NULL;
 		struct reason why;
-		enum outcome outcome = bus_fetch_one(bench->bus, TOPIC_ZONES, partition,
-						     repairs[i].offset, LOOK_MS, &message, &why);
+		enum outcome outcome = OK;
 
+		if (!repairs[i].buried) { /* a tombstone need not be there any more */
+			outcome = bus_fetch_one(bench->bus, TOPIC_ZONES, partition,
+						repairs[i].offset, LOOK_MS, &message, &why);
+		}
 		if (outcome == OK && !zindex_repair_holds(bench->index, &repairs[i])) {
 			bus_message_destroy(message); /* settled meanwhile */
 			continue;
 		}
 		if (outcome == OK) {
-			outcome = bench_send_copy(bench, message, &why);
+			outcome = repairs[i].buried
+					  ? bench_send_tombstone(bench, partition, &repairs[i].zone,
+								 repairs[i].version, &why)
+					  : bench_send_copy(bench, message, &why);
 		}
 		bus_message_destroy(message);
 		switch (outcome) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* waiter.h: a request that waits until all of its pushes are in dadns.pushes (I1).
+/* waiter.h: a request that waits until all of its pushes are durable (I1): in dadns.pushes, or held
+ * in Redis.
  *
- * The request is held, not a thread. Its last part answers it: the last delivery report, or the
- * handler's own end. `error=0` only if every push is in the log, else the answer names those that
- * are not.
+ * The request is held, not a thread. Its last part answers it: the last push's end, or the
+ * handler's own. `error=0` only if every push is durable, else the answer names those that are not.
  *
- * Threads: a waiter is made and ended by an HTTP thread, reports come on the door's; it is freed by
- * whoever finishes its last part.
+ * Threads: a waiter is made and ended by an HTTP thread, its pushes end on the door's; it is freed
+ * by whoever finishes its last part.
  */
 #ifndef INGEST_WAITER_H
 #define INGEST_WAITER_H
@@ -16,26 +16,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/bus.h"
 #include "common/event.h"
 #include "common/http.h"
 #include "common/metrics.h"
+#include "services/ingest/holds.h"
 
 /* All waiters of a door. */
 struct waiters {
-	struct bus_producer *producer;
-	const char *source; /* "/ingest/HOST" */
-	int64_t ceiling;    /* I9: pushes sent and not reported */
+	struct holds *holds;
+	int64_t ceiling; /* I9: pushes that are not durable yet, and their bytes */
+	int64_t ceiling_bytes;
 	_Atomic int64_t in_flight;
+	_Atomic int64_t bytes;
 };
 
 struct waiter;
 
-/* Holds the request. NULL: no room for so many pushes; the request is not held. */
+/* Holds the request. NULL: no room for so many pushes, or bytes of values; the request is not held.
+ */
 struct waiter *waiter_begin(struct waiters *waiters, struct http_request *request, size_t pushes,
-			    int64_t started_us, bool json);
-/* Sends the i-th of its pushes; each exactly once. Copies. */
-void waiter_send(struct waiter *waiter, size_t i, const struct push_event *event, struct span value,
+			    size_t bytes, int64_t started_us, bool json);
+/* Sends the i-th of its pushes; each exactly once. Takes the bytes of `value`. */
+void waiter_send(struct waiter *waiter, size_t i, const struct push_event *event, struct buf *value,
 		 struct span traceparent);
 /* Everything was sent; the request may be answered by now and must not be touched again. */
 void waiter_end(struct waiter *waiter);

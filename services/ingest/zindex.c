@@ -13,6 +13,7 @@
 
 #define DIGEST_BYTES ((DIGEST_HEX_SIZE - 1) / 2)
 #define AHEAD (-1) /* offset of a version that was decided and not read back */
+#define SLICE 4096 /* slots that are looked at while others wait for the lock */
 
 struct entry {
 	uint64_t hash;
@@ -270,6 +271,14 @@ static void fill(struct zindex *index, struct entry *entry, const struct zone_ev
 	}
 }
 
+static void bury(struct zindex *index, struct entry *entry, struct version version)
+{
+	entry_clear(index, entry);
+	entry->version = version;
+	entry->buried = true;
+	entry->deleted = true;
+}
+
 /* The rules of reading, for values and tombstones alike: a newer version is the zone's; the same
  * one is where we know it to lie; after an older one the zone is unsettled, unless a newer value is
  * on its way to the log and will be the last. Returns whether the version is new to us. */
@@ -339,10 +348,7 @@ void zindex_read_burial(struct zindex *index, int32_t partition, int64_t offset,
 	entry = find_or_add(index, zone, partition);
 	(void)read_version(index, entry, version, offset);
 	if (version_compare(version, entry->version) >= 0) {
-		entry_clear(index, entry);
-		entry->version = version;
-		entry->buried = true;
-		entry->deleted = true;
+		bury(index, entry, version);
 	}
 	raise_highest(index, partition, version);
 	unlock(index);
@@ -431,6 +437,14 @@ void zindex_partition(const struct zindex *index, int32_t partition, struct zind
 	unlock(index);
 }
 
+static struct name name_of(const struct entry *entry)
+{
+	struct name name = {.len = entry->name_len};
+
+	memcpy(name.text, entry->name, entry->name_len);
+	return name;
+}
+
 size_t zindex_repairs(const struct zindex *index, int32_t partition, struct zindex_repair *out,
 		      size_t max)
 {
@@ -446,10 +460,10 @@ size_t zindex_repairs(const struct zindex *index, int32_t partition, struct zind
 		if (entry != NULL && entry->unsettled && entry->partition == partition) {
 			struct zindex_repair *repair = &out[count++];
 
-			*repair = (struct zindex_repair){.version = entry->version,
-							 .offset = entry->offset};
-			repair->zone.len = entry->name_len;
-			memcpy(repair->zone.text, entry->name, entry->name_len);
+			*repair = (struct zindex_repair){.zone = name_of(entry),
+							 .version = entry->version,
+							 .offset = entry->offset,
+							 .buried = entry->buried};
 		}
 	}
 out:
@@ -482,9 +496,88 @@ void zindex_repair_give_up(struct zindex *index, const struct zindex_repair *rep
 	unlock(index);
 }
 
+/* I5: a delete that is the zone's last word, and whose record is the last one. */
+static bool may_be_buried(const struct entry *entry)
+{
+	return entry->deleted && !entry->buried && !entry->unsettled && entry->offset != AHEAD;
+}
+
+static bool is_below(struct version version, struct version bound)
+{
+	return version.epoch == bound.epoch && version.offset < bound.offset;
+}
+
+size_t zindex_deletes(const struct zindex *index, const struct version *below, size_t *cursor,
+		      struct zindex_delete *out, size_t max)
+{
+	size_t count = 0;
+	size_t i = *cursor;
+	size_t end;
+
+	lock_shared(index);
+	end = i + SLICE < index->size ? i + SLICE : index->size;
+	for (; i < end && count < max; i++) {
+		const struct entry *entry = index->slots[i];
+
+		if (entry != NULL && may_be_buried(entry) &&
+		    is_below(entry->version, below[entry->partition])) {
+			out[count++] = (struct zindex_delete){
+				.zone = name_of(entry),
+				.version = entry->version,
+				.partition = entry->partition,
+			};
+		}
+	}
+	*cursor = i < index->size ? i : 0;
+	unlock(index);
+	return count;
+}
+
+static bool is_that_delete(const struct entry *entry, const struct zindex_delete *gone)
+{
+	return entry != NULL && may_be_buried(entry) &&
+	       version_compare(entry->version, gone->version) == 0;
+}
+
+bool zindex_delete_holds(const struct zindex *index, const struct zindex_delete *gone)
+{
+	bool holds;
+
+	lock_shared(index);
+	holds = is_that_delete(find(index, &gone->zone), gone);
+	unlock(index);
+	return holds;
+}
+
+void zindex_bury(struct zindex *index, const struct zindex_delete *gone)
+{
+	struct entry *entry;
+
+	lock_alone(index);
+	entry = find(index, &gone->zone);
+	if (is_that_delete(entry, gone)) { /* else the reader has met something newer */
+		set_offset(index, entry, AHEAD);
+		bury(index, entry, gone->version);
+	}
+	unlock(index);
+}
+
 bool zindex_complete(const struct zindex *index)
 {
 	return index->complete;
+}
+
+bool zindex_version(const struct zindex *index, const struct name *zone, struct version *out)
+{
+	const struct entry *entry;
+
+	lock_shared(index);
+	entry = find(index, zone);
+	if (entry != NULL) {
+		*out = entry->version;
+	}
+	unlock(index);
+	return entry != NULL;
 }
 
 bool zindex_owner(const struct zindex *index, const struct name *zone, char owner[STATE_TEXT_SIZE])

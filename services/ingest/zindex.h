@@ -63,6 +63,7 @@ struct zindex_repair {
 	struct name zone;
 	struct version version;
 	int64_t offset; /* of that version's record in dadns.zones */
+	bool buried;    /* that record is a tombstone, or was: compaction takes those away */
 };
 /* Unsettled zones of the partition, `max` at most; returns how many. */
 size_t zindex_repairs(const struct zindex *index, int32_t partition, struct zindex_repair *out,
@@ -72,9 +73,29 @@ bool zindex_repair_holds(const struct zindex *index, const struct zindex_repair 
 /* The record is gone: nothing can be copied, nobody need ask again. */
 void zindex_repair_give_up(struct zindex *index, const struct zindex_repair *repair);
 
+/* --- the janitor ----------------------------------------------------------------------------- */
+
+struct zindex_delete {
+	struct name zone;
+	struct version version; /* of the delete */
+	int32_t partition;
+};
+/* Deleted zones, not buried yet, whose delete lies below `below` of their partition and in its
+ * epoch; none whose record is still on its way or not the last. Looks at a slice of all zones, from
+ * `*cursor` on, and moves that; 0 is the beginning, and 0 again the end. `max` at most. */
+size_t zindex_deletes(const struct zindex *index, const struct version *below, size_t *cursor,
+		      struct zindex_delete *out, size_t max);
+/* Is this delete still the zone's last word, and its record the last one? */
+bool zindex_delete_holds(const struct zindex *index, const struct zindex_delete *gone);
+/* The judge has sent the tombstone. */
+void zindex_bury(struct zindex *index, const struct zindex_delete *gone);
+
 /* --- the door -------------------------------------------------------------------------------- */
 
 bool zindex_complete(const struct zindex *index);
+/* Its highest version, deleted or buried ones too. False: the log has never held it, as far as we
+ * have read. */
+bool zindex_version(const struct zindex *index, const struct name *zone, struct version *out);
 /* The owner of a zone that exists (known, not deleted). */
 bool zindex_owner(const struct zindex *index, const struct name *zone, char owner[STATE_TEXT_SIZE]);
 size_t zindex_count(const struct zindex *index); /* zones known, deleted ones too */

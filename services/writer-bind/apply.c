@@ -85,6 +85,10 @@ static enum outcome decide(struct bind *bind, struct job *job, struct reason *wh
 		finish_zone(job, OK, CHANGE_OLDER); /* I4 */
 		return OK;
 	}
+	if (job->change->burial && version_is_none(held->version)) {
+		finish_zone(job, OK, CHANGE_OLDER);
+		return OK;
+	}
 	same_content =
 		held_is_zone(held) && !value->deleted && strcmp(held->digest, value->digest) == 0;
 	job->work = value->deleted ? WORK_DELETE : WORK_FILE;

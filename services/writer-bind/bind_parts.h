@@ -12,10 +12,10 @@
 #include "common/buf.h"
 #include "common/dnsq.h"
 #include "common/metrics.h"
+#include "common/rndc.h"
 #include "services/writer-bind/bind.h"
 #include "services/writer-bind/held.h"
 #include "services/writer-bind/positions.h"
-#include "services/writer-bind/rndc.h"
 #include "services/writer-bind/zonefile.h"
 
 #define RNDC_TIMEOUT_MS 10000

@@ -259,6 +259,8 @@ static void fence(struct job *job)
 	if (order < 0 && !(change->expect != NULL && change->stuck_ahead &&
 			   version_compare(change->expect->version, job->held_version) == 0)) {
 		finish(job, OK, CHANGE_OLDER);
+	} else if (change->burial && version_is_none(job->held_version)) {
+		finish(job, OK, CHANGE_OLDER);
 	} else if (job->foreign) {
 		job->change->why = (struct reason){
 			"the domains table says that this zone comes from another primary (type "

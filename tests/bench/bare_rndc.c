@@ -17,8 +17,8 @@
 
 #include "common/clock.h"
 #include "common/dnsq.h"
+#include "common/rndc.h"
 #include "common/zone.h"
-#include "services/writer-bind/rndc.h"
 #include "services/writer-bind/zonefile.h"
 
 #define ZONE_TEXT                                                                            \

@@ -254,6 +254,12 @@ def kafka_away(s):
     s.ok("push 200 notStored, a thousand at once", wrong is None, wrong)
     provoke(s, "push 200 notStored", save(), ALONE, patience=15)
 
+    story.stack("start", "ingest-5", args="--kafka.brokers=127.0.0.1:1 --app.held_pushes=0", nowait=True)
+    s.finally_do(story.stack, "stop", "ingest-5")
+    story.load_endpoints()
+    s.eventually(10, "an ingest without Kafka that may hold nothing listens", lambda: listening("INGEST_5_URL"))
+    provoke(s, "push 200 heldFull", save(), "INGEST_5_URL", patience=15)
+
 
 def listening(url):
     try:

@@ -21,9 +21,9 @@
 
 #include "common/clock.h"
 #include "common/dnsq.h"
+#include "common/rndc.h"
 #include "common/zone.h"
 #include "services/writer-bind/bind.h"
-#include "services/writer-bind/rndc.h"
 #include "services/writer-bind/zonefile.h"
 
 #define KEY                                                                                        \
@@ -517,6 +517,40 @@ static void delete_is_a_version_and_ends_what_is_served(void **state) /* I4, I5 
 	done(backend, &zone, &late);
 }
 
+static struct change bury(void *backend, const struct given *given)
+{
+	struct change change = {.value = &given->value, .burial = true};
+	struct reason why = {0};
+
+	assert_int_equal(bind_ops.apply(backend, &change, 1, &why), OK);
+	assert_int_equal(change.outcome, OK);
+	return change;
+}
+
+static void tombstone_deletes_what_came_back_and_leaves_no_trace_elsewhere(void **state) /* I5 */
+{
+	struct given zone = save("back.test", 10, 1, "www IN A 192.0.2.1\n");
+	struct given again = save("back.test", 14, 2, "www IN A 192.0.2.2\n");
+	struct given delete = gone("back.test", 12);
+	struct given unknown = gone("never-was-either.test", 13);
+	struct zonefile_head head;
+	void *backend = open_backend();
+
+	(void)state;
+	must_apply(backend, &zone); /* a wiped backend met an old value first */
+	assert_int_equal(bury(backend, &delete).result, CHANGE_APPLIED);
+	assert_true(is_absent(&zone));
+	assert_stored(&delete);
+	(void)bury(backend, &delete); /* again: harmless */
+	assert_stored(&delete);
+	must_apply(backend, &again);
+	assert_int_equal(bury(backend, &delete).result, CHANGE_OLDER); /* a zombie's */
+	assert_true(is_served(&again));
+	assert_int_equal(bury(backend, &unknown).result, CHANGE_OLDER);
+	assert_false(read_file(&unknown, &head));
+	done(backend, &zone, &again);
+}
+
 static void refused_change_gives_the_previous_file_back(void **state) /* I4, I7 */
 {
 	struct given good = save("refused.test", 1, 1, "www IN A 192.0.2.1\n");
@@ -855,6 +889,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(unchanged_content_is_verified_and_its_version_stored),
 		cmocka_unit_test(equal_version_that_is_not_served_is_driven_again),
 		cmocka_unit_test(delete_is_a_version_and_ends_what_is_served),
+		cmocka_unit_test(tombstone_deletes_what_came_back_and_leaves_no_trace_elsewhere),
 		cmocka_unit_test(refused_change_gives_the_previous_file_back),
 		cmocka_unit_test(refused_new_zone_leaves_nothing_and_hurts_nobody),
 		cmocka_unit_test(restart_of_named_between_batches_is_not_noticed),

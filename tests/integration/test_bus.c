@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <librdkafka/rdkafka.h>
@@ -590,6 +591,83 @@ static void one_record_is_fetched_by_its_offset_or_said_to_be_absent(void **stat
 	bus_producer_destroy(producer);
 }
 
+/* The next answer; its ticket is the number of the request. */
+static int next_fetched(struct bus_fetcher *fetcher, char value[32])
+{
+	struct bus_fetched fetched;
+
+	for (int left = WAIT_MS; left > 0; left--) {
+		if (bus_fetched(fetcher, &fetched)) {
+			(void)snprintf(value, 32, "%s",
+				       fetched.message == NULL ? "absent"
+							       : fetched.message->value.data);
+			bus_message_destroy(fetched.message);
+			return (int)(intptr_t)fetched.ticket;
+		}
+		usleep(1000);
+	}
+	fail_msg("nothing was fetched");
+	return -1;
+}
+
+static void any_records_are_fetched_without_waiting_and_absent_ones_are_said_to_be(void **state)
+{
+	/* far and near, backwards, twice, behind the end, in all partitions */
+	static const int64_t offsets[] = {0, 2999, 3, 4, 250, 4, 3000, 90000, 1};
+	struct bus_producer *producer = producer_with((struct bus_producer_options){0});
+	struct bus_fetcher *fetcher = NULL;
+	struct bus_fetched nothing;
+	struct seen seen = {0};
+	struct reason why;
+	char wanted[32];
+	char value[32];
+	int count = 0;
+	int64_t sum = 0;
+
+	(void)state;
+	make_topic("any");
+	for (int i = 0; i < 3000 * PARTITIONS; i++) {
+		(void)snprintf(value, sizeof(value), "%d of %d", i / PARTITIONS, i % PARTITIONS);
+		assert_int_equal(bus_send(producer,
+					  &(struct bus_record){.topic = "any",
+							       .partition = i % PARTITIONS,
+							       .key = span_of("k"),
+							       .value = span_of(value)},
+					  see, &seen, &why),
+				 OK);
+	}
+	wait_for_reports(producer, &seen, 3000 * PARTITIONS);
+
+	assert_int_equal(bus_fetcher_create(&fetcher, &bus, &why), OK);
+	assert_false(bus_fetched(fetcher, &nothing));
+	for (int round = 0; round < 2; round++) {
+		for (int partition = 0; partition < PARTITIONS; partition++) {
+			for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+				bus_fetch(fetcher, "any", partition, offsets[i],
+					  (void *)(intptr_t)(partition * 100000 + offsets[i]));
+				count++;
+			}
+		}
+		assert_int_equal(bus_fetching(fetcher), count);
+		for (; count > 0; count--) {
+			int ticket = next_fetched(fetcher, value);
+
+			(void)snprintf(wanted, sizeof(wanted), "%d of %d", ticket % 100000,
+				       ticket / 100000);
+			assert_string_equal(value, ticket % 100000 < 3000 ? wanted : "absent");
+			sum += ticket;
+		}
+		assert_int_equal(bus_fetching(fetcher), 0);
+		assert_false(bus_fetched(fetcher, &nothing));
+	}
+	assert_int_equal(sum,
+			 2 * (9 * 100000 * 6 + 4 * (2999 + 3 + 4 + 250 + 4 + 3000 + 90000 + 1)));
+	bus_fetch(fetcher, "any", 0, 7, NULL); /* never taken */
+	assert_false(bus_fetched(fetcher, &nothing));
+	bus_fetcher_destroy(fetcher);
+	bus_producer_destroy(producer);
+}
+
 static void absent_kafka_is_tempfail_and_leaving_it_does_not_hang(void **state)
 {
 	struct bus_config nobody = {.brokers = "127.0.0.1:1", .client_id = "test"};
@@ -631,6 +709,8 @@ int main(void)
 		cmocka_unit_test(reader_without_a_group_begins_where_it_is_told),
 		cmocka_unit_test(partitions_and_watermarks_are_told),
 		cmocka_unit_test(one_record_is_fetched_by_its_offset_or_said_to_be_absent),
+		cmocka_unit_test(
+			any_records_are_fetched_without_waiting_and_absent_ones_are_said_to_be),
 		cmocka_unit_test(absent_kafka_is_tempfail_and_leaving_it_does_not_hang),
 	};
 

@@ -408,6 +408,37 @@ static void a_deleted_zone_leaves_its_version(void **state) /* I4, I5 */
 	drop(&again);
 }
 
+static void must_bury(void *backend, const struct given *given, enum change_result result)
+{
+	struct change change = {.value = &given->value, .burial = true};
+
+	assert_int_equal(database_ops.apply(backend, &change, 1, &why), OK);
+	must_give(&change, result);
+}
+
+static void a_tombstone_deletes_what_came_back_and_leaves_no_trace_elsewhere(void **state) /* I5 */
+{
+	struct given zone = save("back.test", 10, 1, "www A 192.0.2.1\n");
+	struct given again = save("back.test", 14, 2, "www A 192.0.2.2\n");
+	struct given delete = gone("back.test", 12);
+	struct given unknown = gone("never-was-either.test", 13);
+	void *backend = open_backend();
+
+	(void)state;
+	must_apply(backend, &zone); /* a wiped database met an old value first */
+	must_bury(backend, &delete, CHANGE_APPLIED);
+	must_hold(&delete);
+	must_bury(backend, &delete, CHANGE_VERIFIED); /* again: harmless */
+	must_apply(backend, &again);
+	must_bury(backend, &delete, CHANGE_OLDER); /* a zombie's */
+	must_hold(&again);
+	must_bury(backend, &unknown, CHANGE_OLDER);
+	assert_true(is_unknown(&unknown));
+	database_ops.close(backend);
+	drop(&zone);
+	drop(&again);
+}
+
 static void an_older_version_never_replaces_a_newer_one(void **state) /* I4 */
 {
 	struct given newer = save("fence.test", 11, 1, "www A 192.0.2.1\n");
@@ -1187,6 +1218,7 @@ int main(int argc, char **argv)
 		IN_BOTH(a_new_zone_stands_in_rows_and_stamp),
 		IN_BOTH(of_a_changed_zone_only_the_rows_that_differ_change),
 		IN_BOTH(a_deleted_zone_leaves_its_version),
+		IN_BOTH(a_tombstone_deletes_what_came_back_and_leaves_no_trace_elsewhere),
 		IN_BOTH(an_older_version_never_replaces_a_newer_one),
 		IN_BOTH(an_equal_version_repairs_what_somebody_changed),
 		IN_BOTH(an_equal_delete_removes_what_somebody_brought_back),

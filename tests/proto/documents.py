@@ -140,7 +140,7 @@ def texts_of_the_source():
     shapes = {
         "services/ingest/directadmin.c": r'refuse\(refusal, \d+,\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)|because\(PERMFAIL, &refusal->text,\s*((?:"(?:[^"\\]|\\.)*"\s*)+)\)',
         "services/ingest/door.c": r'answer_error\(request, \d+,\s*((?:"(?:[^"\\]|\\.)*"\s*)+),',
-        "services/ingest/waiter.c": r'answer_error\(waiter->request, \d+,\s*((?:"(?:[^"\\]|\\.)*"\s*)+),',
+        "services/ingest/waiter.c": r'return ((?:"(?:[^"\\]|\\.)*"\s*)+);',
         "common/http_text.c": r'refuse\(\d+, ((?:"(?:[^"\\]|\\.)*"\s*)+), text\)',
         "common/http.c": r'refuse\(request, \d+, ((?:"(?:[^"\\]|\\.)*"\s*)+)\)',
     }

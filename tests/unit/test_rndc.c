@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* services/writer-bind/rndc_wire.c; the golden messages were made by an independent encoder. */
+/* common/rndc_wire.c; the golden messages were made by an independent encoder. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/address.h"
-#include "services/writer-bind/rndc_wire.h"
+#include "common/rndc_wire.h"
 
 #define KEY_TEXT                                                                               \
 	"# made by hand\n/* key \"other\" { */\nkey \"dadns\" {\n\talgorithm hmac-sha256; // " \

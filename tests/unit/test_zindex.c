@@ -260,6 +260,172 @@ static void a_null_without_a_version_buries_nothing(void **unused)
 	zindex_destroy(index);
 }
 
+static struct zone_event delete_of(const char *zone, int64_t offset)
+{
+	struct zone_event value = value_of(zone, offset);
+
+	value.deleted = true;
+	value.digest = NULL;
+	return value;
+}
+
+static void read_delete(struct zindex *index, const char *zone, int64_t offset)
+{
+	struct zone_event value = delete_of(zone, offset);
+
+	zindex_read(index, 0, offset + 40, &value);
+}
+
+static size_t all_deletes(const struct zindex *index, struct version below,
+			  struct zindex_delete *out, size_t max)
+{
+	size_t cursor = 0;
+	size_t count = 0;
+
+	do {
+		count += zindex_deletes(index, &below, &cursor, out + count, max - count);
+	} while (cursor != 0 && count < max);
+	return count;
+}
+
+static void only_settled_deletes_below_the_bound_may_be_buried(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event there = value_of("there.example", 1);
+	struct zone_event ahead = delete_of("ahead.example", 2);
+	struct zone_event late = value_of("unsettled.example", 1);
+	struct name buried = name_of("buried.example");
+	struct zindex_delete found[8];
+
+	(void)unused;
+	zindex_read(index, 0, 41, &there);
+	zindex_decide(index, 0, &ahead); /* not read back */
+	read_delete(index, "unsettled.example", 3);
+	zindex_read(index, 0, 50, &late);
+	read_delete(index, "buried.example", 4);
+	zindex_read_burial(index, 0, 51, &buried, (struct version){3, 4});
+	read_delete(index, "young.example", 7);
+	read_delete(index, "old.example", 6);
+	assert_int_equal(all_deletes(index, (struct version){3, 7}, found, 8), 1);
+	assert_string_equal(found[0].zone.text, "old.example");
+	assert_int_equal(found[0].version.offset, 6);
+	assert_int_equal(found[0].partition, 0);
+	/* Offsets of another epoch mean nothing. */
+	assert_int_equal(all_deletes(index, (struct version){4, 100}, found, 8), 0);
+	assert_int_equal(all_deletes(index, (struct version){0, 0}, found, 8), 0);
+	zindex_destroy(index);
+}
+
+static void a_walk_over_many_deletes_finds_each_of_them_in_slices(void **unused)
+{
+	enum { ZONES = 9000 };
+	static struct zindex_delete found[ZONES + 1];
+	struct zindex *index = zindex_create(1);
+	struct version below = {3, ZONES};
+	size_t cursor = 0;
+	size_t slices = 0;
+	size_t count = 0;
+
+	(void)unused;
+	for (int64_t i = 0; i < ZONES; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "z%lld.example", (long long)i);
+		read_delete(index, text, i);
+	}
+	do {
+		count += zindex_deletes(index, &below, &cursor, found + count, ZONES + 1 - count);
+		slices++;
+	} while (cursor != 0);
+	assert_int_equal(count, ZONES);
+	assert_true(slices > 2);
+	/* A full answer goes on where it stopped. */
+	count = zindex_deletes(index, &below, &cursor, found, 10);
+	assert_int_equal(count, 10);
+	assert_true(cursor != 0);
+	zindex_destroy(index);
+}
+
+static void a_buried_zone_is_ahead_until_its_tombstone_is_read_back(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zindex_delete gone;
+	char owner[STATE_TEXT_SIZE];
+
+	(void)unused;
+	read_delete(index, "shop.example", 5);
+	assert_int_equal(all_deletes(index, (struct version){3, 6}, &gone, 1), 1);
+	assert_true(zindex_delete_holds(index, &gone));
+	zindex_bury(index, &gone);
+	assert_false(zindex_delete_holds(index, &gone));
+	assert_int_equal(partition_of(index, 0).ahead, 1);
+	assert_true(zindex_state(index, &gone.zone, &state));
+	assert_true(state.buried);
+	assert_int_equal(state.version.offset, 5);
+	assert_false(zindex_owner(index, &gone.zone, owner));
+	zindex_read_burial(index, 0, 99, &gone.zone, gone.version);
+	assert_int_equal(partition_of(index, 0).ahead, 0);
+	assert_int_equal(partition_of(index, 0).unsettled, 0);
+	zindex_destroy(index);
+}
+
+static void a_zone_that_was_pushed_meanwhile_is_not_buried(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event again = value_of("shop.example", 9);
+	struct zindex_delete gone;
+	char owner[STATE_TEXT_SIZE];
+
+	(void)unused;
+	read_delete(index, "shop.example", 5);
+	assert_int_equal(all_deletes(index, (struct version){3, 6}, &gone, 1), 1);
+	zindex_decide(index, 0, &again);
+	assert_false(zindex_delete_holds(index, &gone));
+	zindex_bury(index, &gone);
+	assert_true(zindex_owner(index, &gone.zone, owner));
+	zindex_destroy(index);
+}
+
+static void a_tombstone_behind_a_newer_value_is_repaired_with_that_value(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event again = value_of("shop.example", 9);
+	struct zindex_repair repair;
+	char owner[STATE_TEXT_SIZE];
+
+	(void)unused;
+	read_delete(index, "shop.example", 5);
+	zindex_read(index, 0, 60, &again);
+	zindex_read_burial(index, 0, 61, &again.zone, (struct version){3, 5}); /* a zombie's */
+	assert_true(zindex_owner(index, &again.zone, owner));
+	assert_int_equal(zindex_repairs(index, 0, &repair, 1), 1);
+	assert_int_equal(repair.offset, 60);
+	assert_false(repair.buried);
+	zindex_destroy(index);
+}
+
+static void an_old_value_behind_a_tombstone_is_repaired_with_a_tombstone(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event late = value_of("shop.example", 4);
+	struct zindex_delete gone;
+	struct zindex_repair repair;
+
+	(void)unused;
+	read_delete(index, "shop.example", 5);
+	assert_int_equal(all_deletes(index, (struct version){3, 6}, &gone, 1), 1);
+	zindex_bury(index, &gone);
+	zindex_read_burial(index, 0, 60, &gone.zone, gone.version);
+	zindex_read(index, 0, 61, &late); /* a zombie's */
+	assert_int_equal(zindex_repairs(index, 0, &repair, 1), 1);
+	assert_true(repair.buried);
+	assert_int_equal(repair.version.offset, 5);
+	assert_true(zindex_repair_holds(index, &repair));
+	zindex_read_burial(index, 0, 62, &gone.zone, gone.version);
+	assert_int_equal(partition_of(index, 0).unsettled, 0);
+	zindex_destroy(index);
+}
+
 static void epoch_and_barrier_belong_to_their_partition(void **unused)
 {
 	struct zindex *index = zindex_create(2);
@@ -293,6 +459,12 @@ int main(void)
 		cmocka_unit_test(a_decision_that_was_read_back_before_it_was_noted_is_not_ahead),
 		cmocka_unit_test(a_burial_ranks_as_the_version_that_it_buries),
 		cmocka_unit_test(a_null_without_a_version_buries_nothing),
+		cmocka_unit_test(only_settled_deletes_below_the_bound_may_be_buried),
+		cmocka_unit_test(a_walk_over_many_deletes_finds_each_of_them_in_slices),
+		cmocka_unit_test(a_buried_zone_is_ahead_until_its_tombstone_is_read_back),
+		cmocka_unit_test(a_zone_that_was_pushed_meanwhile_is_not_buried),
+		cmocka_unit_test(a_tombstone_behind_a_newer_value_is_repaired_with_that_value),
+		cmocka_unit_test(an_old_value_behind_a_tombstone_is_repaired_with_a_tombstone),
 		cmocka_unit_test(epoch_and_barrier_belong_to_their_partition),
 	};
 

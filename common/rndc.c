@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/writer-bind/rndc.h"
+#include "common/rndc.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,13 +7,13 @@
  *
  * Threads: a struct rndc belongs to one thread.
  */
-#ifndef WRITER_BIND_RNDC_H
-#define WRITER_BIND_RNDC_H
+#ifndef COMMON_RNDC_H
+#define COMMON_RNDC_H
 
 #include <stdbool.h>
 
 #include "common/outcome.h"
-#include "services/writer-bind/rndc_wire.h"
+#include "common/rndc_wire.h"
 
 struct rndc;
 

@@ -8,8 +8,8 @@
  *
  * Threads: values.
  */
-#ifndef WRITER_BIND_RNDC_WIRE_H
-#define WRITER_BIND_RNDC_WIRE_H
+#ifndef COMMON_RNDC_WIRE_H
+#define COMMON_RNDC_WIRE_H
 
 #include <stdint.h>
 

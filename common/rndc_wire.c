@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "services/writer-bind/rndc_wire.h"
+#include "common/rndc_wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
