@@ -15,13 +15,12 @@
 #include "common/log.h"
 
 #define HELP_MAX 65536
+#define VERB_WIDTH 15
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
-					   dlq_verbs,    hold_verbs, mass_verbs};
-dlq_verbs, mass_verbs, doctor_verbs
-}
-;
+static const struct verb *const nouns[] = {
+	topics_verbs, zone_verbs, backend_verbs, dlq_verbs, hold_verbs, mass_verbs, doctor_verbs,
+};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -60,7 +59,10 @@ static const struct verb *verbs_of(const char *noun)
 static void print_verbs(FILE *to, const struct verb *verbs)
 {
 	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
-		(void)fprintf(to, "  dadns %s %-8s %s\n", verb->noun, verb->name, verb->summary);
+		int width = (int)(strlen(verb->noun) + 1 + strlen(verb->name));
+
+		(void)fprintf(to, "  dadns %s %s%*s  %s\n", verb->noun, verb->name,
+			      width < VERB_WIDTH ? VERB_WIDTH - width : 0, "", verb->summary);
 	}
 }
 
