@@ -15,7 +15,6 @@
 #include "common/log.h"
 
 #define HELP_MAX 65536
-#define VERB_WIDTH 15
 
 /* A table per noun, each ends with a row without a name. */
 static const struct verb *const nouns[] = {
@@ -59,10 +58,7 @@ static const struct verb *verbs_of(const char *noun)
 static void print_verbs(FILE *to, const struct verb *verbs)
 {
 	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
-		int width = (int)(strlen(verb->noun) + 1 + strlen(verb->name));
-
-		(void)fprintf(to, "  dadns %s %s%*s  %s\n", verb->noun, verb->name,
-			      width < VERB_WIDTH ? VERB_WIDTH - width : 0, "", verb->summary);
+		(void)fprintf(to, "  dadns %-7s %-8s %s\n", verb->noun, verb->name, verb->summary);
 	}
 }
 
