@@ -34,6 +34,17 @@ static void take_topic(void *context, const char *topic, enum topic_fault fault,
 		      "%s", text);
 }
 
+static void say_right(struct preflight *preflight, enum check check, const char *where,
+		      const char *text)
+{
+	for (size_t i = 0; i < preflight->count; i++) {
+		if (preflight->items[i].check == check) {
+			return;
+		}
+	}
+	preflight_say(preflight, check, FINDING_RIGHT, where, "%s", text);
+}
+
 /* --- the clock: Kafka tells it only with a record ----------------------------------------------
  */
 
@@ -126,6 +137,9 @@ void preflight_kafka(struct preflight *preflight, const struct bus_config *bus,
 		return;
 	}
 	preflight_say(preflight, CHECK_KAFKA_REACH, FINDING_RIGHT, where, "it answers");
+	say_right(preflight, CHECK_TOPIC_ABSENT, where, "all topics are there");
+	say_right(preflight, CHECK_TOPIC_COUNTS, where, "as topics.partitions says");
+	say_right(preflight, CHECK_TOPIC_SETTINGS, where, "nothing to look at");
 	if (deep) {
 		check_clock(preflight, where, bus, topics, timeout_ms);
 	}
