@@ -6,8 +6,6 @@
 #include "common/event.h"
 #include "common/preflight.h"
 
-#define CLOCK_PARTITIONS 4 /* of status that are looked at */
-
 static enum check check_of(enum topic_fault fault)
 {
 	switch (fault) {
@@ -113,7 +111,7 @@ static void check_clock(struct preflight *preflight, const char *where,
 	bool done = false;
 
 	if (bus_consumer_create(&consumer, bus, &options, NULL, &why) == OK) {
-		for (int32_t i = 0; i < topics->partitions && i < CLOCK_PARTITIONS && !done; i++) {
+		for (int32_t i = 0; i < topics->partitions && !done; i++) {
 			done = look_at_partition(preflight, where, consumer, bus, i, timeout_ms);
 		}
 		bus_consumer_close(consumer);
