@@ -144,7 +144,7 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 
 int main(int argc, char **argv)
 {
-	static struct ingest ingest;
+	struct ingest ingest = {0};
 	struct reason why;
 
 	ingest.service = service_start(&about, &ingest.config, argc, argv);
