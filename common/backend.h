@@ -25,7 +25,8 @@
 #include "common/event.h"
 #include "common/metrics.h"
 #include "common/outcome.h"
-#include "common/preflight.h"
+
+struct preflight;
 
 enum change_result {
 	CHANGE_APPLIED,  /* the backend serves this version now (I7) */

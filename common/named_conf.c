@@ -66,6 +66,26 @@ static void skip_blanks(struct reader *reader)
 	}
 }
 
+static struct token quoted(struct reader *reader)
+{
+	const char *from = ++reader->at;
+	struct token token;
+
+	while (reader->at < reader->end && *reader->at != '"') {
+		reader->at += *reader->at == '\\' && reader->at + 1 < reader->end ? 2 : 1;
+	}
+	token = (struct token){{from, (size_t)(reader->at - from)}, 'w'};
+	reader->at += reader->at < reader->end ? 1 : 0;
+	return token;
+}
+
+static bool is_class(struct span text)
+{
+	return span_is_nocase(text, "in") || span_is_nocase(text, "ch") ||
+	       span_is_nocase(text, "chaos") || span_is_nocase(text, "hs") ||
+	       span_is_nocase(text, "hesiod");
+}
+
 static struct token next(struct reader *reader)
 {
 	const char *from;
@@ -80,14 +100,7 @@ static struct token next(struct reader *reader)
 		return (struct token){{from, 1}, *from};
 	}
 	if (*from == '"') {
-		reader->at++;
-		while (reader->at < reader->end && *reader->at != '"') {
-			reader->at += *reader->at == '\\' && reader->at + 1 < reader->end ? 2 : 1;
-		}
-		reader->at += reader->at < reader->end ? 1 : 0;
-		return (struct token){
-			{from + 1, (size_t)(reader->at - from) - (reader->at[-1] == '"' ? 2 : 1)},
-			'w'};
+		return quoted(reader);
 	}
 	while (reader->at < reader->end && strchr(" \t\r\n{};\"", *reader->at) == NULL) {
 		reader->at++;
@@ -113,7 +126,7 @@ static void include(struct scan *scan, struct span pattern)
 	free(path);
 }
 
-/* zone NAME [CLASS] { : with no brace it is a part of another statement. */
+/* zone NAME [CLASS] { : everything else is a part of another statement. */
 static void take_zone(struct scan *scan, struct reader *reader)
 {
 	struct token name = next(reader);
@@ -121,7 +134,7 @@ static void take_zone(struct scan *scan, struct reader *reader)
 	struct token open = next(&ahead);
 	struct name parsed;
 
-	if (open.mark == 'w') {
+	if (open.mark == 'w' && is_class(open.text)) {
 		open = next(&ahead);
 	}
 	if (name.mark == 'w' && open.mark == '{' && name_parse(name.text, &parsed, NULL) == OK) {

@@ -192,6 +192,27 @@ static bool is_news(const struct finding *finding)
 	return news;
 }
 
+static bool is_found(const struct preflight *preflight, const struct told *entry)
+{
+	for (size_t i = 0; i < preflight->count; i++) {
+		if (preflight->items[i].check == entry->check &&
+		    strcmp(preflight->items[i].where, entry->where) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A topic that is there again is found by other checks alone. */
+static void forget_what_is_gone(const struct preflight *preflight, const int64_t *gauges)
+{
+	for (size_t i = 0; i < told_count; i++) {
+		if (gauges[told[i].check] >= 0 && !is_found(preflight, &told[i])) {
+			told[i].state = FINDING_RIGHT;
+		}
+	}
+}
+
 static void tell_one(const struct finding *finding)
 {
 	const char *name = check_abouts[finding->check].name;
@@ -239,6 +260,7 @@ const struct finding *preflight_tell(const struct preflight *preflight)
 			gauges[finding->check] = gauge;
 		}
 	}
+	forget_what_is_gone(preflight, gauges);
 	(void)pthread_mutex_unlock(&lock);
 	for (size_t i = 0; i < CHECKS; i++) {
 		if (gauges[i] >= 0) {

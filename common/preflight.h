@@ -71,7 +71,7 @@
 	  "look at the server, at host, port, username, password of the stanza")                   \
 	X(INNODB_ENGINE, "innodb-engine", "its tables are InnoDB",                                 \
 	  "no other engine takes a zone whole: a reader would see half of it",                     \
-	  "ALTER TABLE … ENGINE=InnoDB")                                                           \
+	  "ALTER TABLE NAME ENGINE=InnoDB")                                                           \
 	X(INNODB_FLUSH, "innodb-flush", "innodb_flush_log_at_trx_commit is 1",                     \
 	  "else a crash of its host takes the last second back; the writer sees that, and brings it again", \
 	  "innodb_flush_log_at_trx_commit=1")                                                      \

@@ -15,25 +15,20 @@
 #define CONF_LINE "configuration file: "
 #define NEXT_LINE " CPUs found: "
 
-static void check_new_zones(struct preflight *preflight, const char *where, struct rndc *rndc,
-			    int timeout_ms)
+static void check_new_zones(struct preflight *preflight, const char *where,
+			    const struct rndc_reply *reply)
 {
-	struct rndc_reply reply;
-	struct reason why;
-
-	if (rndc_call(rndc, span_of(HARMLESS), timeout_ms, &reply, &why) != OK) {
-		preflight_say(preflight, CHECK_BIND_REACH, FINDING_AWAY, where, "%s", why.text);
-	} else if (strcmp(reply.err, "not found") == 0) {
+	if (strcmp(reply->err, "not found") == 0) {
 		preflight_say(preflight, CHECK_BIND_NEW_ZONES, FINDING_RIGHT, where,
 			      "allow-new-zones yes");
-	} else if (strcmp(reply.err, "permission denied") == 0) {
+	} else if (strcmp(reply->err, "permission denied") == 0) {
 		preflight_say(preflight, CHECK_BIND_NEW_ZONES, FINDING_WRONG, where,
 			      "named takes no new zones: allow-new-zones yes; belongs into the "
 			      "options of its named.conf, then rndc reconfig");
 	} else {
 		preflight_say(preflight, CHECK_BIND_NEW_ZONES, FINDING_WARN, where,
 			      "whether it takes new zones cannot be told, it says: %.100s",
-			      reply.err[0] != '\0' ? reply.err : reply.text);
+			      reply->err[0] != '\0' ? reply->err : reply->text);
 	}
 }
 
@@ -107,20 +102,14 @@ static void compare(struct preflight *preflight, const char *where, const char *
 	}
 }
 
-static void check_overlap(struct preflight *preflight, const char *where, struct rndc *rndc,
-			  const char *zones_dir, int timeout_ms)
+static void check_overlap(struct preflight *preflight, const char *where,
+			  const struct rndc_reply *reply, const char *zones_dir)
 {
-	struct rndc_reply reply;
-	struct reason why;
 	const char *line;
 	const char *end;
 	char conf[PATH_MAX];
 
-	if (rndc_call(rndc, span_of("status"), timeout_ms, &reply, &why) != OK) {
-		preflight_say(preflight, CHECK_BIND_REACH, FINDING_AWAY, where, "%s", why.text);
-		return;
-	}
-	line = strstr(reply.text, CONF_LINE);
+	line = strstr(reply->text, CONF_LINE);
 	end = line == NULL ? NULL : strstr(line, NEXT_LINE);
 	if (end == NULL) {
 		preflight_say(preflight, CHECK_BIND_OVERLAP, FINDING_UNSEEN, where,
@@ -132,18 +121,31 @@ static void check_overlap(struct preflight *preflight, const char *where, struct
 	compare(preflight, where, conf, zones_dir);
 }
 
+/* An open channel may be that of a named that was restarted meanwhile. */
+static enum outcome call(struct rndc *rndc, const char *command, int timeout_ms,
+			 struct rndc_reply *reply, struct reason *why)
+{
+	bool was_open = rndc_is_open(rndc);
+	enum outcome outcome = rndc_open(rndc, timeout_ms, why);
+
+	if (outcome == OK) {
+		outcome = rndc_call(rndc, span_of(command), timeout_ms, reply, why);
+	}
+	return outcome != OK && was_open ? call(rndc, command, timeout_ms, reply, why) : outcome;
+}
+
 void preflight_bind(struct preflight *preflight, const char *where, struct rndc *rndc,
 		    const char *zones_dir, int timeout_ms)
 {
+	struct rndc_reply replies[2];
 	struct reason why;
 
-	if (rndc_open(rndc, timeout_ms, &why) != OK) {
+	if (call(rndc, HARMLESS, timeout_ms, &replies[0], &why) != OK ||
+	    call(rndc, "status", timeout_ms, &replies[1], &why) != OK) {
 		preflight_say(preflight, CHECK_BIND_REACH, FINDING_AWAY, where, "%s", why.text);
 		return;
 	}
 	preflight_say(preflight, CHECK_BIND_REACH, FINDING_RIGHT, where, "it answers");
-	check_new_zones(preflight, where, rndc, timeout_ms);
-	if (rndc_is_open(rndc)) {
-		check_overlap(preflight, where, rndc, zones_dir, timeout_ms);
-	}
+	check_new_zones(preflight, where, &replies[0]);
+	check_overlap(preflight, where, &replies[1], zones_dir);
 }

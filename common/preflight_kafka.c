@@ -6,8 +6,6 @@
 #include "common/event.h"
 #include "common/preflight.h"
 
-#define CLOCK_PARTITIONS 4 /* of status that are looked at */
-
 static enum check check_of(enum topic_fault fault)
 {
 	switch (fault) {
@@ -32,6 +30,17 @@ static void take_topic(void *context, const char *topic, enum topic_fault fault,
 
 	preflight_say(preflight, check_of(fault), right ? FINDING_RIGHT : FINDING_WRONG, topic,
 		      "%s", text);
+}
+
+static void say_right(struct preflight *preflight, enum check check, const char *where,
+		      const char *text)
+{
+	for (size_t i = 0; i < preflight->count; i++) {
+		if (preflight->items[i].check == check) {
+			return;
+		}
+	}
+	preflight_say(preflight, check, FINDING_RIGHT, where, "%s", text);
 }
 
 /* --- the clock: Kafka tells it only with a record ----------------------------------------------
@@ -102,7 +111,7 @@ static void check_clock(struct preflight *preflight, const char *where,
 	bool done = false;
 
 	if (bus_consumer_create(&consumer, bus, &options, NULL, &why) == OK) {
-		for (int32_t i = 0; i < topics->partitions && i < CLOCK_PARTITIONS && !done; i++) {
+		for (int32_t i = 0; i < topics->partitions && !done; i++) {
 			done = look_at_partition(preflight, where, consumer, bus, i, timeout_ms);
 		}
 		bus_consumer_close(consumer);
@@ -126,6 +135,9 @@ void preflight_kafka(struct preflight *preflight, const struct bus_config *bus,
 		return;
 	}
 	preflight_say(preflight, CHECK_KAFKA_REACH, FINDING_RIGHT, where, "it answers");
+	say_right(preflight, CHECK_TOPIC_ABSENT, where, "all topics are there");
+	say_right(preflight, CHECK_TOPIC_COUNTS, where, "as topics.partitions says");
+	say_right(preflight, CHECK_TOPIC_SETTINGS, where, "nothing to look at");
 	if (deep) {
 		check_clock(preflight, where, bus, topics, timeout_ms);
 	}

@@ -128,10 +128,11 @@ static void check_engines(struct preflight *preflight, const char *where, struct
 			&why) != OK) {
 		preflight_say(preflight, CHECK_MYSQL_REACH, FINDING_AWAY, where, "%s", why.text);
 	} else if (engines.others != 0) {
-		preflight_say(preflight, CHECK_INNODB_ENGINE, FINDING_WRONG, where,
-			      "table %s, not InnoDB: readers would see half a zone; ALTER TABLE … "
-			      "ENGINE=InnoDB",
-			      engines.first);
+		preflight_say(
+			preflight, CHECK_INNODB_ENGINE, FINDING_WRONG, where,
+			"table %s, not InnoDB: readers would see half a zone; ALTER TABLE NAME "
+			"ENGINE=InnoDB",
+			engines.first);
 	} else {
 		preflight_say(preflight, CHECK_INNODB_ENGINE, FINDING_RIGHT, where,
 			      engines.tables == 0 ? "no tables yet; its writer makes them"

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/mark.h"
+#include "common/preflight.h"
 #include "services/writer-bind/bind_parts.h"
 #include "services/writer-bind/zonefile.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/mark.h"
+#include "common/preflight.h"
 #include "services/writer-mysql/schema.h"
 #include "services/writer-mysql/transaction.h"
 
