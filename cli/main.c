@@ -7,6 +7,7 @@
 #include "cli/backend.h"
 #include "cli/dlq.h"
 #include "cli/mass.h"
+#include "cli/retry.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
 #include "cli/zone.h"
@@ -15,8 +16,8 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs, dlq_verbs,
-					   mass_verbs};
+static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
+					   dlq_verbs,    mass_verbs, retry_verbs};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -28,9 +29,9 @@ static const struct config_key keys[] = {
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
-	FLAG_VALUE("backend", "dlq: letters of this backend alone"),
-	FLAG_VALUE("zone", "dlq: letters of this zone alone"),
-	FLAG("all", "dlq, mass: everything that is listed"),
+	FLAG_VALUE("backend", "dlq, retry: of this backend alone"),
+	FLAG_VALUE("zone", "dlq, retry: of this zone alone"),
+	FLAG("all", "dlq, mass, retry: everything that is listed"),
 	FLAG("all-states", "dlq list: also what was replayed or dropped"),
 	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),
 	FLAG_VALUE("sender", "mass: deletes of this credential alone"),
