@@ -9,6 +9,7 @@
 #include "cli/doctor.h"
 #include "cli/hold.h"
 #include "cli/mass.h"
+#include "cli/retry.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
 #include "cli/zone.h"
@@ -18,7 +19,8 @@
 
 /* A table per noun, each ends with a row without a name. */
 static const struct verb *const nouns[] = {
-	topics_verbs, zone_verbs, backend_verbs, dlq_verbs, hold_verbs, mass_verbs, doctor_verbs,
+	topics_verbs, zone_verbs, backend_verbs, retry_verbs,
+	dlq_verbs,    hold_verbs, mass_verbs,    doctor_verbs,
 };
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
@@ -32,9 +34,9 @@ static const struct config_key keys[] = {
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
-	FLAG_VALUE("backend", "dlq: letters of this backend alone"),
-	FLAG_VALUE("zone", "dlq: letters of this zone alone"),
-	FLAG("all", "dlq, mass: everything that is listed"),
+	FLAG_VALUE("backend", "dlq, retry: of this backend alone"),
+	FLAG_VALUE("zone", "dlq, retry: of this zone alone"),
+	FLAG("all", "dlq, mass, retry: everything that is listed"),
 	FLAG("all-states", "dlq list: also what was replayed or dropped"),
 	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),
 	FLAG_VALUE("sender", "mass: deletes of this credential alone"),

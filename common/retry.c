@@ -49,9 +49,9 @@ static const char save_script[] =
 	"end\n"
 	"return 'saved'\n";
 
-/* ARGV: zone, epoch, offset; epoch 0: any version */
+/* ARGV: zone, epoch, offset */
 static const char drop_script[] = "-- dadns retry drop\n" LUA_ENTRY "local e = entry(ARGV[1])\n"
-				  "if e and ARGV[2] ~= '0' and order(e, 2) > 0 then return 0 end\n"
+				  "if e and order(e, 2) > 0 then return 0 end\n"
 				  "redis.call('ZREM', KEYS[2], ARGV[1])\n"
 				  "return redis.call('HDEL', KEYS[1], ARGV[1])\n";
 
@@ -89,23 +89,11 @@ static const char list_script[] =
 	"end\n"
 	"return found\n";
 
-/* ARGV: zone, or empty for all */
-static const char now_script[] =
-	"-- dadns retry now\n" LUA_NOW "local zones = {ARGV[1]}\n"
-	"if ARGV[1] == '' then zones = redis.call('ZRANGE', KEYS[2], 0, -1) end\n"
-	"local count = 0\n"
-	"for _, zone in ipairs(zones) do\n"
-	"  if redis.call('ZSCORE', KEYS[2], zone) then\n"
-	"    redis.call('ZADD', KEYS[2], now, zone)\n"
-	"    count = count + 1\n"
-	"  end\n"
-	"end\n"
-	"return count\n";
-
-static const char drop_all_script[] = "-- dadns retry drop all\n"
-				      "local count = redis.call('HLEN', KEYS[1])\n"
-				      "redis.call('DEL', KEYS[1], KEYS[2])\n"
-				      "return count\n";
+/* ARGV: zone */
+static const char now_script[] = "-- dadns retry now\n" LUA_NOW
+				 "if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end\n"
+				 "redis.call('ZADD', KEYS[2], now, ARGV[1])\n"
+				 "return 1\n";
 
 /* --- commands --------------------------------------------------------------------------------- */
 
@@ -240,16 +228,7 @@ void retry_now(struct retry_command *command, const char *backend, int32_t parti
 	       const struct name *zone)
 {
 	eval(command, now_script, backend, partition);
-	if (zone != NULL) {
-		add_zone(command, zone);
-	} else {
-		add(command, SPAN_EMPTY);
-	}
-}
-
-void retry_drop_all(struct retry_command *command, const char *backend, int32_t partition)
-{
-	eval(command, drop_all_script, backend, partition);
+	add_zone(command, zone);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */

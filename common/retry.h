@@ -57,7 +57,7 @@ enum retry_saved {
 MUST_CHECK enum outcome retry_saved(const struct redis_value *value, enum retry_saved *out,
 				    struct reason *why);
 
-/* The entry goes if it is of this version or an older one; `version` none: whichever it is. */
+/* The entry goes if it is of this version or an older one. Answers 1 if one went. */
 void retry_drop(struct retry_command *command, const char *backend, int32_t partition,
 		const struct name *zone, struct version version);
 
@@ -92,10 +92,8 @@ bool retry_key_parse(struct span key, char backend[EVENT_BACKEND_MAX + 1], int32
 /* All entries of a partition: a list of [JSON, ms until it is due (negative: it is; "": dead)]. */
 void retry_list(struct retry_command *command, const char *backend, int32_t partition);
 
-/* The entry is due now; `zone` NULL: all are. Dead ones stay dead. Answers how many. */
+/* The entry is due now. Answers 0: it is not there, or it is dead. */
 void retry_now(struct retry_command *command, const char *backend, int32_t partition,
 	       const struct name *zone);
-/* All entries of a partition, dead ones too. Answers how many there were. */
-void retry_drop_all(struct retry_command *command, const char *backend, int32_t partition);
 
 #endif

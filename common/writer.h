@@ -4,9 +4,10 @@
  *
  * Reads ahead a bounded window (window.h) in which `now` pushes overtake and only the newest value
  * of a zone is applied; offsets are stored contiguously (I3). A zone that the backend refuses is
- * kept aside and tried again on the schedule, without blocking its partition (I8). While the whole
- * backend is away the partitions are paused and the backend is probed from 0.5 s up to 3 s; no
- * tries are used up.
+ * kept in Redis (in memory, while there is none) and tried again on the schedule, without blocking
+ * its partition (I8); when its tries are used up, its record goes to the dead letters. While the
+ * whole backend is away the partitions are paused and the backend is probed from 0.5 s up to 3 s;
+ * no tries are used up.
  */
 #ifndef COMMON_WRITER_H
 #define COMMON_WRITER_H
@@ -47,7 +48,8 @@ struct writer_config {
 	KEY_RANGE(struct_, member_.window_bytes, "writer.window_bytes", "33554432", 1048576,       \
 		  1073741824, "the same in bytes"),                                                \
 	KEY(struct_, member_.retry_delays, "writer.retry_delays", "30s,2m,5m,15m,30m",             \
-	    "pauses before a zone that the backend refused is tried again; the last one repeats")
+	    "pauses before a zone that the backend refused is tried again; after the last try its "    \
+	    "record goes to the dead letters")
 /* clang-format on */
 
 /* The whole life of a writer process: `base` starts with a struct writer_config. `create` makes

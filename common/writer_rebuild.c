@@ -124,6 +124,7 @@ static void take_status(struct rebuild *rebuild, struct status_event *status)
 {
 	struct founds *bucket = &rebuild->buckets[name_hash(&status->zone) & (BUCKETS - 1)];
 	struct found *before;
+	struct found *found;
 
 	STAILQ_FOREACH(before, bucket, link)
 	{
@@ -141,7 +142,8 @@ static void take_status(struct rebuild *rebuild, struct status_event *status)
 	if ((status->state == STATUS_RETRYING || status->state == STATUS_DEAD) &&
 	    status->record.topic != NULL && status->attempt > 0 &&
 	    rebuild_has(rebuild, status->record.partition)) {
-		STAILQ_INSERT_TAIL(bucket, found_of(status), link);
+		found = found_of(status);
+		STAILQ_INSERT_TAIL(bucket, found, link);
 	}
 }
 

@@ -60,6 +60,7 @@ struct hand {
 struct retries {
 	struct redis *redis; /* NULL: none is configured */
 	bool redis_up;
+	bool redis_full;                 /* or read-only: it answers, and keeps nothing */
 	LIST_HEAD(, question) questions; /* on their way */
 	struct bus_fetcher *fetcher;
 	struct part *parts;
@@ -112,7 +113,7 @@ static void redis_said(struct writer *writer, bool up, const struct reason *why)
 	if (!up) {
 		metric_add(&writer_rows[REDIS_FAILED], 1);
 	}
-	if (up == retries->redis_up) {
+	if (up == retries->redis_up || (up && retries->redis_full)) {
 		return;
 	}
 	retries->redis_up = up;
@@ -673,6 +674,9 @@ static void take_answer(struct writer *writer, const struct question *question,
 			part->lost = false; /* 0: wiped once more, the next look says so */
 		}
 		break;
+	}
+	if (question->kind != LOOK && question->kind != DROP) {
+		retries->redis_full = answer->outcome == OK && outcome != OK;
 	}
 	redis_said(writer, outcome == OK, &why);
 }

@@ -49,6 +49,7 @@ class Load:
         self.stopping = False
         self.refusals = []
         self.bad = f"refused-{stem}-{story.RUN}.example"  # named refuses this one's content again and again
+        self.refused_zones = []  # and these ones' for good
         self.threads = []
 
     def change(self, zone, n):
@@ -216,17 +217,18 @@ def hit_marks(process, names, rounds, results, load, flow):
 
 
 def crowd_zone(load, stop):
-    """Content that named refuses, every second: the way of a zone that is put aside has marks too."""
+    """Content that named and PowerDNS refuse, every second: the way of a zone that is put aside has marks too. One zone
+    that is good every other time, and new ones that stay as they are, down to the dead letters."""
     n = 0
     while not stop.is_set():
         n += 1
-        text = story.zone_text(load.bad, n)
-        if n % 2 == 0:
-            text += "".join(f"crowd 60 IN A 10.9.{i // 250}.{i % 250 + 1}\n" for i in range(101))
-        try:
-            story.raw(story.save_bytes(load.bad, text), patience=5)
-        except OSError:
-            pass
+        crowd = "".join(f"crowd 60 IN A 10.9.{i // 250}.{i % 250 + 1}\n" for i in range(101)) + "run 60 IN TYPE65402 \\# 1 00\n"
+        load.refused_zones.append(f"refused-{load.stem}{n}-{story.RUN}.example")
+        for zone, more in ((load.bad, crowd if n % 2 == 0 else ""), (load.refused_zones[-1], crowd)):
+            try:
+                story.raw(story.save_bytes(zone, story.zone_text(zone, n) + more), patience=5)
+            except OSError:
+                pass
         stop.wait(1)
 
 
@@ -341,6 +343,7 @@ def everything_is_ready():
 
 
 with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is lost (SEED={SEED})") as s:
+    story.configure(s, "writer", retry_delays="200ms")
     story.fast_takeover(s)
     flow = Flow()
     s.finally_do(flow.stop)
@@ -371,6 +374,8 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     s.eventually(20, "all are ready", everything_is_ready)
     stop_crowd.set()
     small.stop()
+    for i in range(0, len(small.refused_zones), 50):
+        story.delete(small.refused_zones[i:i + 50])
     s.ok(f"{small.acked} changes were acknowledged, {small.unanswered} not answered, {small.refused} answered with error=1",
          small.acked > 200, small.refusals[-3:])
     everything_right(s, "after every mark", small.wanted())
