@@ -15,7 +15,6 @@
 enum {
 	ZONES_A_PAGE = 500,
 	PUSHES_A_PAGE = 20,
-	WORDS_MAX = 1000,
 	/* A lock whose drainer died expires within it. */
 	PATIENCE_MS = DRAIN_LOCK_MS + 5000,
 };
@@ -71,21 +70,28 @@ struct zones {
 	size_t count;
 };
 
-static int read_words(const struct cli *cli, struct zones *out)
+static int add_name(struct zones *zones, const char *word)
 {
 	struct reason why;
 
-	for (size_t i = 0; config_argument(cli->config, 2 + i) != NULL; i++) {
-		const char *word = config_argument(cli->config, 2 + i);
-
-		out->names = xrealloc(out->names, (i + 1) * sizeof(out->names[0]));
-		if (name_parse(span_of(word), &out->names[i], &why) != OK) {
-			complain("%.80s: %s", word, why.text);
-			return EXIT_USAGE;
-		}
-		out->count++;
+	zones->names = xrealloc(zones->names, (zones->count + 1) * sizeof(zones->names[0]));
+	if (name_parse(span_of(word), &zones->names[zones->count], &why) != OK) {
+		complain("%.80s: %s", word, why.text);
+		return EXIT_USAGE;
 	}
+	zones->count++;
 	return EXIT_DONE;
+}
+
+static int read_words(const struct cli *cli, struct zones *out)
+{
+	const char *flag = config_flag(cli->config, "zone");
+	int code = flag == NULL ? EXIT_DONE : add_name(out, flag);
+
+	for (size_t i = 0; code == EXIT_DONE && cli_word(cli, i) != NULL; i++) {
+		code = add_name(out, cli_word(cli, i));
+	}
+	return code;
 }
 
 /* --- list ------------------------------------------------------------------------------------ */
@@ -377,7 +383,8 @@ const struct verb hold_verbs[] = {
 			"it. "
 			"Nothing in it is ever replaced.\n",
 		.run = list,
-		.words = WORDS_MAX,
+		.words = WORDS_MANY,
+		.flags = "zone",
 	},
 	{
 		.noun = "hold",
@@ -395,7 +402,8 @@ const struct verb hold_verbs[] = {
 			"says "
 			"why).\n",
 		.run = drain,
-		.words = WORDS_MAX,
+		.words = WORDS_MANY,
+		.flags = "",
 	},
 	{0},
 };

@@ -35,7 +35,7 @@ static const struct config_key keys[] = {
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
 	FLAG_VALUE("backend", "dlq, retry: of this backend alone"),
-	FLAG_VALUE("zone", "dlq, retry: of this zone alone"),
+	FLAG_VALUE("zone", "dlq, retry, hold list: of this zone alone"),
 	FLAG("all", "dlq, mass, retry: everything that is listed"),
 	FLAG("all-states", "dlq list: also what was replayed or dropped"),
 	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),

@@ -818,6 +818,7 @@ write_config() {
 			  listen: 127.0.0.1:${PORT[ingest.http]}
 			  auth_username: $INGEST_USER
 			  auth_password_file: $STACK_DIR/secrets/ingest-password
+			  mass_deletes: 0 # stories delete thousands of zones an hour
 			kafka:
 			  brokers: $BROKERS
 			redis:

@@ -189,10 +189,9 @@ def redis_away(s):
     serve(s, 20, "and served when Kafka is back", {zone: 3})
 
 
-def restart(s, **settings):
+def restart(args):
     story.stack("stop", "ingest")
-    story.configure(s, "app", **settings)
-    story.stack("start", "ingest")
+    story.stack("start", "ingest", args=args)
 
 
 def ceiling(s):
@@ -213,7 +212,7 @@ def ceiling(s):
     s.ok("and all, once the lock of one that died has expired", code == 0 and nothing_is_held() is True, out + err)
     code, out, _ = dadns("hold", "list", "-o", "json")
     s.ok("then the list is empty", code == 0 and json.loads(out) == [], out)
-    story.stack("start", "ingest")
+    story.start("ingest")
     serve(s, 30, "what was acknowledged is served", {zone: 1 for zone in zones[:3]} | {zone: None for zone in zones[3:]})
 
 
@@ -244,7 +243,7 @@ with story.Story("Kafka is away: pushes are held, and lost nowhere") as s:
     stopped(s)
     frozen(s)
     redis_away(s)
-    restart(s, held_pushes=3)
+    restart("--app.held_pushes=3")
     ceiling(s)
-    restart(s, mass_deletes=10, mass_seconds=6)
+    restart("--app.mass_deletes=10 --app.mass_seconds=6")
     mass(s)
