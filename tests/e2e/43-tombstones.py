@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -91,9 +90,13 @@ def plant(key, value, *headers):
 
 
 def say_there_is(backend):
-    value = {"schema": "backend/1.0", "backend": backend, "type": "bind", "joined_at": "2026-11-21T09:00:00.000Z"}
-    subprocess.run(["kcat", "-b", os.environ["KAFKA_BROKERS"], "-P", "-t", "dadns.audits", "-K", "\t"],
-                   input=f"{backend}\t{json.dumps(value)}\n".encode(), check=True, timeout=30)
+    at = "2026-11-21T09:00:00.000Z"
+    value = {"schema": "backend/1.0", "backend": backend, "type": "bind", "joined_at": at}
+    headers = {"ce_specversion": "1.0", "ce_id": "01a1fe84-7d34-7a1c-9f3e-5b2d1c0a4401", "ce_source": f"/writer/{backend}/far-away",
+               "ce_type": "dadns.backend", "ce_subject": backend, "ce_time": at, "ce_dataschema": "urn:dadns:schema:backend:1.0",
+               "content-type": "application/json"}
+    story.kcat("-P", "-t", "dadns.audits", "-K", "\t", *(word for header in headers.items() for word in ("-H", "=".join(header))),
+               stdin=f"{backend}\t{json.dumps(value, separators=(',', ':'))}\n".encode())
 
 
 def stay_away(s, sentence, wanted, seconds=1.5):
