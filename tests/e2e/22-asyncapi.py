@@ -122,7 +122,7 @@ with story.Story("proto/asyncapi.yml is what lies in Kafka") as s:
     grouped(s)
     pushes = list(records("dadns.pushes"))
     cleaner.forget_pushes()
-    s.eventually(20, "when the delete has left dadns.pushes the zone is buried", lambda: ZONE in cleaner.tombstones({ZONE}))
+    s.eventually(60, "when the delete has left dadns.pushes the zone is buried", lambda: ZONE in cleaner.tombstones({ZONE}))
 
     seen, states = {}, set()
     for topic in CHANNELS:

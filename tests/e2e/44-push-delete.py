@@ -52,7 +52,7 @@ class Log:
 
     def __init__(self, zones):
         self.said = {zone: {} for zone in zones}
-        self.follower = story.Follower("dadns.pushes", self.take)
+        self.follower = story.Follower("dadns.pushes", self.take, "beginning")
 
     def take(self, key, offset, payload):
         if key in self.said:

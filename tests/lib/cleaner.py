@@ -74,7 +74,7 @@ def passes(doors=("ingest",)):
 def let_it_look(s, doors=("ingest",), times=2):
     """Until each judge has looked so often, from its beginning to its end."""
     before = passes(doors)
-    s.eventually(20, f"judges look for something to bury {times} times more", lambda: all(
+    s.eventually(60, f"judges look for something to bury {times} times more", lambda: all(
         now >= was + times + 1 for now, was in zip(passes(doors), before)))
 
 

@@ -565,13 +565,13 @@ def went_back(zones, backends=BACKENDS):
 
 
 class Follower(threading.Thread):
-    """Reads a topic from its end and calls take(key, payload) for each record."""
+    """Reads a topic, from where it ends about now, and calls take(key, offset, payload) for each record."""
 
-    def __init__(self, topic, take):
+    def __init__(self, topic, take, start="end"):
         super().__init__(daemon=True)
         self.take = take
         self.process = subprocess.Popen(
-            ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-u", "-t", topic, "-o", "end", "-f", "%k\t%o\t%s\n",
+            ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-u", "-t", topic, "-o", start, "-f", "%k\t%o\t%s\n",
              "-X", "fetch.wait.max.ms=20"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.start()
 
