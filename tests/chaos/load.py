@@ -44,7 +44,7 @@ def request(method, target, credential, body=None):
 
 
 def exchange(door, data, source, patience):
-    """The answer's bytes. ConnectionRefusedError, or a timeout before all was sent to nobody: it never left."""
+    """The answer's bytes, as many as came. ConnectionRefusedError: nobody was there, it never left."""
     with socket.socket() as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         conn.bind((source, 0))
@@ -87,6 +87,7 @@ class Load:
         self.lock = threading.Lock()
         self.numbers, self.owners = {}, {}
         self.counts = {"ok": 0, "fail": 0, "info": 0}
+        self.acknowledged = {}  # zone -> operations
         self.texts = []  # of what was not acknowledged
         self.threads, self.stopping = [], threading.Event()
 
@@ -122,6 +123,8 @@ class Load:
         history.add(result, id=number, text=said[:200])
         with self.lock:
             self.counts[result] += 1
+            if result == "ok" and op != "exists":
+                self.acknowledged.setdefault(zone, []).append(number)
             if result != "ok":
                 self.texts.append((result, said))
         return result, n, said

@@ -22,7 +22,7 @@ import rows
 import story
 
 DATABASES = ("dc1", "dc2")
-COUNTS = {"dc1": "SELECT COUNT(*) FROM zones", "dc2": "SELECT COUNT(*) FROM domains"}
+COUNTS = {"dc1": "SELECT COUNT(*) FROM zones WHERE zone_name LIKE %s", "dc2": "SELECT COUNT(*) FROM domains WHERE name LIKE %s"}
 QUERIES = {"dc1": rows.COREDNS, "dc2": rows.POWERDNS}
 ABSENT = ("REFUSED", "NOTAUTH")
 PARTITIONS = 12
@@ -89,12 +89,12 @@ class Eye:
         return {**content.read(zone, records), "rcode": None}
 
     def count(self):
-        """How many zones the tables have."""
+        """How many zones of this run the tables have."""
         try:
             if self.conn is None:
                 self.conn = rows.connect(self.backend)
             with self.conn.cursor() as cursor:
-                cursor.execute(COUNTS[self.backend])
+                cursor.execute(COUNTS[self.backend], f"%-{story.RUN}.example%")
                 self.history.add("count", backend=self.backend, zones=cursor.fetchone()[0])
         except (OSError, pymysql.Error):
             self.close()
@@ -229,7 +229,7 @@ class Live:
 
     def __init__(self, rig):
         self.rig = rig
-        self.pushed, self.judged, self.values, self.ids = {}, {}, {}, set()
+        self.pushed, self.judged, self.values, self.ids, self.arrived = {}, {}, {}, set(), set()
         self.lags = []  # (when, backend, zone, ms from the push to its being served)
         self.processes = []
         for topic in TOPICS:
@@ -252,6 +252,7 @@ class Live:
             if topic == "dadns.pushes":
                 event = push_event(record, value)
                 self.rig.history.add("push", reader="live", **event)
+                self.arrived.add(event["from"])
                 if event["id"] not in self.ids:  # a late copy gets no verdict of its own
                     self.ids.add(event["id"])
                     self.pushed[zone] = record["offset"]
@@ -271,6 +272,9 @@ class Live:
             self.lags.append((self.rig.history.now(), value["backend"], value["zone"], value.get("lag_ms")))
 
     def settled(self, zone):
+        """All of its acknowledged pushes are in the log, also those that were held, and judged."""
+        if not self.arrived.issuperset(self.rig.load.acknowledged.get(zone, ())):
+            return False
         return self.judged.get(zone, -1) >= self.pushed.get(zone, -1)
 
     def wanted(self, zone):
