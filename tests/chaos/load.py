@@ -94,12 +94,13 @@ class Load:
     def acked(self):
         return self.counts["ok"]
 
-    def perform(self, op, zone, owner=None, credential=None, door="INGEST_URL", more="", patience=15, text=None):
-        """One operation; returns (ok | fail | info, n, the answer's text). `text`: another zone text than the usual."""
-        history, n = self.rig.history, None
+    def perform(self, op, zone, owner=None, credential=None, door="INGEST_URL", more="", patience=15, text=None, n=None):
+        """One operation; returns (ok | fail | info, n, the answer's text). `text`: another zone text than the usual; `n`: the
+        same content as that push had."""
+        history = self.rig.history
         with self.lock:
             owner = owner or self.owners.setdefault(zone, OWNERS[len(self.owners) % len(OWNERS)])
-            if op == "push":
+            if op == "push" and n is None:
                 n = self.numbers[zone] = self.numbers.get(zone, 0) + 1
         credential = credential or owner.partition(".")[0]
         number = history.next_id()

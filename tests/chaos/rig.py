@@ -17,7 +17,7 @@ Before the function: the whole stack runs, a population of still zones and one o
 observers look at all name servers and tables until the row is over. After it the load is stopped, what was served is
 waited for (C7, at most `bound` seconds), all is looked at once more, the topics are read by an independent consumer
 and checker.py judges the history. An exception, a claim that is not true, a fault that did not fire: the row fails.
-`expects="C1"`: a negative control, which passes if and only if the named check catches it.
+`expects=("C1",)`: a negative control, which passes if and only if each of the named checks catches it.
 
 A rig goes where a story does: story.configure(rig, …), story.fast_takeover(rig), story.add_backend(rig, …).
 """
@@ -47,7 +47,8 @@ class Row:
         self.tier = settings.pop("tier", "full")              # short: also in `make test`
         self.brokers = settings.pop("brokers", 1)             # 3: on a stack of its own
         self.injection = settings.pop("injection", None) or (run.__doc__ or "").strip().split("\n")[0]
-        self.expects = settings.pop("expects", None)          # the check that must fail
+        self.expects = settings.pop("expects", ())            # checks that must fail
+        self.populate = settings.pop("populate", True)        # False: the row calls rig.populate() itself
         self.bound = settings.pop("bound", 60)                # seconds from the heal until all is served (C7)
         self.observations = settings.pop("observations", 100)  # fewer make the run worthless
         self.faults = settings.pop("faults", 1)               # fewer that fired likewise
@@ -90,6 +91,7 @@ class Rig:
         self.still = [f"{stem}-still{i}-{story.RUN}.example" for i in range(row.still)]
         self.zones = [f"{stem}-{i}-{story.RUN}.example" for i in range(row.moving)]
         self.all_zones = {*self.still, *self.zones}
+        self.live = None
         self.load = load.Load(self)
         self.observers = watch.Observers(self)
 
@@ -98,7 +100,7 @@ class Rig:
     def run(self):
         """Everything; what the checker is to judge is in the history afterwards."""
         self.history.add("row", name=self.row.name, bound=self.row.bound, observations=self.row.observations, faults=self.row.faults,
-                         expects=self.row.expects)
+                         expects=list(self.row.expects))
         for credential, owner in load.CREDENTIALS.items():
             self.history.add("policy", credential=credential, hostnames=[owner])
         try:
@@ -115,7 +117,8 @@ class Rig:
                     action(*args)
                 except Exception as error:
                     self.ok("the stack is left as it was found", False, error)
-            self.live.stop()
+            if self.live is not None:
+                self.live.stop()
 
     def begin(self):
         story.begin()
@@ -124,6 +127,11 @@ class Rig:
                 story.stack("stop", name)
             for name in story.PRODUCTS:
                 story.start(name)
+        if self.row.populate:
+            self.populate()
+
+    def populate(self):
+        """The zones of the row are pushed and served; from here on they are watched."""
         self.began_ms = int(time.time() * 1000) - 1000
         self.live = watch.Live(self)
         answers = self.load.each("push", [*self.still, *self.zones])
@@ -137,7 +145,7 @@ class Rig:
 
     def end(self):
         self.load.stop()
-        self.wait_served("converge", self.row.bound + 10)
+        self.wait_served("converge", self.row.bound + (2 if self.row.expects else 10))
         self.look_at_all("final")
         for name, action, down in self.after:
             with self.nemesis(name, down=down, heals=False) as fault:
@@ -179,10 +187,11 @@ class Rig:
         zone = see["zone"]
         return "error" not in see and not see["torn"] and self.live.settled(zone) and see["n"] == self.live.wanted(zone)
 
-    def look_at_all(self, phase):
+    def look_at_all(self, phase, zones=None):
+        """By every way at every backend."""
         def look(server):
             eyes = watch.eyes(self.history, (server,))
-            for zone in sorted(self.all_zones):
+            for zone in sorted(self.all_zones if zones is None else zones):
                 for eye in eyes:
                     eye.look(zone, phase)
             for eye in eyes:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -24,6 +25,7 @@ DATABASES = ("dc1", "dc2")
 COUNTS = {"dc1": "SELECT COUNT(*) FROM zones", "dc2": "SELECT COUNT(*) FROM domains"}
 QUERIES = {"dc1": rows.COREDNS, "dc2": rows.POWERDNS}
 ABSENT = ("REFUSED", "NOTAUTH")
+PARTITIONS = 12
 PACE = 0.1  # seconds between two looks of an observer
 
 
@@ -145,7 +147,7 @@ class Observers:
         before = {}
         while not self.stopping.wait(0.5):
             for name in self.rig.services():
-                now = story.ready(name)
+                now = f"{name.upper().replace('-', '_')}_ADMIN_URL" in os.environ and story.ready(name)
                 if before.get(name) and not now:
                     self.rig.history.add("alarm", name=f"{name} not ready")
                 before[name] = now
@@ -216,8 +218,10 @@ def read_topics(history, since_ms, zones):
         for line in done.stdout.splitlines():
             record, value = headers_and_value(line)
             if ours(topic, record, value, zones):
-                more = {"reader": "final"} if kind == "push" else {}
-                history.add(kind, **more, **event_of(record, value))
+                history.add(kind, reader="final", **event_of(record, value))
+    words = [word for p in range(PARTITIONS) for word in ("-t", f"dadns.pushes:{p}:-2")]
+    for partition, offset in re.findall(r"\[(\d+)\] offset (\d+)", story.kcat("-Q", *words)):
+        history.add("start", partition=int(partition), offset=int(offset))
 
 
 class Live:
@@ -225,7 +229,8 @@ class Live:
 
     def __init__(self, rig):
         self.rig = rig
-        self.pushed, self.judged, self.values, self.origin = {}, {}, {}, {}
+        self.pushed, self.judged, self.values = {}, {}, {}
+        self.lags = []  # (when, backend, zone, ms from the push to its being served)
         self.processes = []
         for topic in TOPICS:
             # not from now on: where a partition has nothing yet, what comes meanwhile would be missed
@@ -239,8 +244,8 @@ class Live:
                 record, value = headers_and_value(line)
             except ValueError:
                 continue  # a row's poison
-            if topic == "dadns.status" and value is not None and value.get("state") in ("away", "dead", "drifted", "missing"):
-                self.rig.history.add("alarm", name=f"{value['backend']} {value['state']}", zone=value.get("zone"))
+            if topic == "dadns.status" and value is not None:
+                self.told(value)
             if not ours(topic, record, value, self.rig.all_zones):
                 continue
             zone = value["zone"]
@@ -249,11 +254,19 @@ class Live:
                 self.rig.history.add("push", reader="live", **event)
                 self.pushed[zone] = record["offset"]
             elif topic == "dadns.zones":
+                self.rig.history.add("value", reader="live", **value_event(record, value))
                 version = story.version_of(value)
                 if version >= self.values.get(zone, ((0, 0), None))[0]:
                     self.values[zone] = (version, None if value.get("deleted") else value["serial"])
             else:
+                self.rig.history.add("verdict", reader="live", **verdict_event(record, value))
                 self.judged[zone] = max(self.judged.get(zone, -1), story.version_of(value)[1])
+
+    def told(self, value):
+        if value.get("state") in ("away", "dead", "drifted", "missing"):
+            self.rig.history.add("alarm", name=f"{value['backend']} {value['state']}", zone=value.get("zone"))
+        if value.get("state") == "applied" and value.get("zone") in self.rig.all_zones:
+            self.lags.append((self.rig.history.now(), value["backend"], value["zone"], value.get("lag_ms")))
 
     def settled(self, zone):
         return self.judged.get(zone, -1) >= self.pushed.get(zone, -1)
