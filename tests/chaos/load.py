@@ -87,6 +87,7 @@ class Load:
         self.lock = threading.Lock()
         self.numbers, self.owners = {}, {}
         self.counts = {"ok": 0, "fail": 0, "info": 0}
+        self.acknowledged = {}  # zone -> operations
         self.texts = []  # of what was not acknowledged
         self.threads, self.stopping = [], threading.Event()
 
@@ -122,6 +123,8 @@ class Load:
         history.add(result, id=number, text=said[:200])
         with self.lock:
             self.counts[result] += 1
+            if result == "ok" and op != "exists":
+                self.acknowledged.setdefault(zone, []).append(number)
             if result != "ok":
                 self.texts.append((result, said))
         return result, n, said

@@ -229,7 +229,7 @@ class Live:
 
     def __init__(self, rig):
         self.rig = rig
-        self.pushed, self.judged, self.values = {}, {}, {}
+        self.pushed, self.judged, self.values, self.ids, self.arrived = {}, {}, {}, set(), set()
         self.lags = []  # (when, backend, zone, ms from the push to its being served)
         self.processes = []
         for topic in TOPICS:
@@ -253,7 +253,10 @@ class Live:
             if topic == "dadns.pushes":
                 event = push_event(record, value)
                 self.rig.history.add("push", reader="live", **event)
-                self.pushed[zone] = record["offset"]
+                self.arrived.add(event["from"])
+                if event["id"] not in self.ids:  # a late copy gets no verdict of its own
+                    self.ids.add(event["id"])
+                    self.pushed[zone] = record["offset"]
             elif topic == "dadns.zones":
                 self.rig.history.add("value", reader="live", **value_event(record, value))
                 version = story.version_of(value)
@@ -270,6 +273,9 @@ class Live:
             self.lags.append((self.rig.history.now(), value["backend"], value["zone"], value.get("lag_ms")))
 
     def settled(self, zone):
+        """All of its acknowledged pushes are in the log, also those that were held, and judged."""
+        if not self.arrived.issuperset(self.rig.load.acknowledged.get(zone, ())):
+            return False
         return self.judged.get(zone, -1) >= self.pushed.get(zone, -1)
 
     def wanted(self, zone):
