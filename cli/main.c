@@ -6,6 +6,8 @@
 
 #include "cli/backend.h"
 #include "cli/dlq.h"
+#include "cli/doctor.h"
+#include "cli/hold.h"
 #include "cli/mass.h"
 #include "cli/topics.h"
 #include "cli/verb.h"
@@ -15,8 +17,11 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs, dlq_verbs,
-					   mass_verbs};
+static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
+					   dlq_verbs,    hold_verbs, mass_verbs};
+dlq_verbs, mass_verbs, doctor_verbs
+}
+;
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -25,6 +30,7 @@ static const struct config_key keys[] = {
 	BUS_KEYS(struct cli_config, bus),
 	TOPICS_KEYS(struct cli_config, topics),
 	REDIS_KEYS(struct cli_config, redis),
+	PREFLIGHT_KEYS(struct cli_config, preflight),
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
@@ -38,7 +44,8 @@ static const struct config_key keys[] = {
 	FLAG("dry-run", "say what would be done and do nothing"),
 	{0},
 };
-static const struct config_key *const tables[] = {keys, NULL};
+static const struct config_key *const tables[] = {keys, doctor_keys, NULL};
+static const struct config_key *const help_tables[] = {keys, NULL};
 
 static const struct verb *verbs_of(const char *noun)
 {
@@ -61,7 +68,7 @@ static int print_help(void)
 {
 	struct buf text = BUF_INIT(HELP_MAX);
 
-	config_print_help(tables, &text);
+	config_print_help(help_tables, &text);
 	(void)printf("dadns: looks after a fleet of name servers fed from DirectAdmin\n\n");
 	for (size_t i = 0; i < NOUN_COUNT; i++) {
 		print_verbs(stdout, nouns[i]);
@@ -111,8 +118,8 @@ static const struct verb *find(const char *noun, const char *name)
 {
 	const struct verb *verbs = verbs_of(noun);
 
-	for (; verbs != NULL && verbs->name != NULL && name != NULL; verbs++) {
-		if (strcmp(verbs->name, name) == 0) {
+	for (; verbs != NULL && verbs->name != NULL; verbs++) {
+		if (strcmp(verbs->name, name != NULL ? name : "") == 0) {
 			return verbs;
 		}
 	}

@@ -225,6 +225,13 @@ enum status_state {
 };
 const char *status_state_text(enum status_state state);
 
+/* Where a record stands. */
+struct log_place {
+	const char *topic; /* NULL: nowhere */
+	int32_t partition;
+	int64_t offset;
+};
+
 struct status_event {
 	const char *backend;
 	struct name zone; /* len 0: the whole backend */
@@ -238,10 +245,11 @@ struct status_event {
 	const char *owner;  /* NULL: unknown */
 	const char *rule;   /* of a refusal: "owner", "only_if", "duplicate", "seen", "mass", ... */
 	const char *reason; /* NULL: none */
-	int64_t attempt;    /* 0: does not apply */
-	int64_t next_try_ms; /* 0: none; wall clock */
-	int64_t took_us;     /* -1: unknown */
-	int64_t lag_us;      /* received by the door -> this state; -1: unknown */
+	struct log_place record; /* retrying, dead: what was refused, to find it again */
+	int64_t attempt;         /* 0: does not apply */
+	int64_t next_try_ms;     /* 0: none; wall clock */
+	int64_t took_us;         /* -1: unknown */
+	int64_t lag_us;          /* received by the door -> this state; -1: unknown */
 	int64_t at_ms;
 	const char *by; /* host:pid of the one who says it */
 

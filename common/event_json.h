@@ -37,7 +37,7 @@ int event_schema_minor(const char *kind);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* {"schema":"KIND/1.0" */
+/* {"schema":"KIND/1.0" (or its minor) */
 void event_put_begin(struct buf *out, const char *kind);
 /* The fields of `extra` (NULL: none) and the closing brace. */
 void event_put_end(struct buf *out, const char *extra);

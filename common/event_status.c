@@ -52,6 +52,11 @@ void status_event_encode(const struct status_event *event, struct buf *out)
 	event_put_text(out, "owner", event->owner);
 	event_put_text(out, "rule", event->rule);
 	event_put_note(out, "reason", event->reason);
+	if (event->record.topic != NULL) {
+		event_put_text(out, "record_topic", event->record.topic);
+		event_put_number(out, "record_partition", event->record.partition);
+		event_put_number(out, "record_offset", event->record.offset);
+	}
 	if (event->attempt > 0) {
 		event_put_number(out, "attempt", event->attempt);
 	}
@@ -91,6 +96,20 @@ static void take_state(struct fields *fields, struct status_event *out)
 	fields_refuse(fields, "state", "is none that we know");
 }
 
+/* All three or none. */
+static void take_record(struct fields *fields, struct status_event *out)
+{
+	out->record.topic = fields_text(fields, "record_topic", OPTIONAL, EVENT_TEXT_MAX);
+	if (out->record.topic == NULL) {
+		fields_forbid(fields, "record_partition", "without record_topic");
+		fields_forbid(fields, "record_offset", "without record_topic");
+		return;
+	}
+	out->record.partition =
+		(int32_t)fields_number(fields, "record_partition", REQUIRED, 0, INT32_MAX);
+	out->record.offset = fields_number(fields, "record_offset", REQUIRED, 0, INTEGER_MAX);
+}
+
 enum outcome status_event_decode(struct span bytes, struct status_event *out, struct reason *why)
 {
 	struct status_event event = {.has_id = false};
@@ -109,6 +128,7 @@ enum outcome status_event_decode(struct span bytes, struct status_event *out, st
 	event.owner = fields_text(&fields, "owner", OPTIONAL, EVENT_TEXT_MAX);
 	event.rule = fields_text(&fields, "rule", OPTIONAL, EVENT_TEXT_MAX);
 	event.reason = fields_text(&fields, "reason", OPTIONAL, EVENT_NOTE_MAX);
+	take_record(&fields, &event);
 	event.attempt = fields_number(&fields, "attempt", OPTIONAL, 1, INTEGER_MAX);
 	event.next_try_ms = fields_time(&fields, "next_try", OPTIONAL);
 	event.took_us = fields_took(&fields, "took_ms");

@@ -55,7 +55,8 @@ static void put_note(struct buf *out, const char *text)
 
 int event_schema_minor(const char *kind)
 {
-	return strcmp(kind, KIND_HEAL) == 0 ? 1 : 0; /* 1.1: `unseen` */
+	/* heal/1.1: `unseen`; status/1.1: `record_*` */
+	return strcmp(kind, KIND_HEAL) == 0 || strcmp(kind, KIND_STATUS) == 0 ? 1 : 0;
 }
 
 void event_put_begin(struct buf *out, const char *kind)

@@ -45,7 +45,9 @@ void retry_command_finish(struct retry_command *command);
 
 /* --- a writer's ------------------------------------------------------------------------------- */
 
-/* Due after `delay_ms`; at once or not at all if it is `dead`. */
+/* Due after `delay_ms`; never if it is `dead`: then RETRY_IF_THERE says "only in place of the entry
+ * that it was", which may have been replaced or dropped meanwhile. */
+#define RETRY_IF_THERE (-1)
 void retry_save(struct retry_command *command, const struct retry_event *entry, int64_t delay_ms);
 enum retry_saved {
 	RETRY_SAVED,

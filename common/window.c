@@ -14,12 +14,19 @@ struct queue {
 	size_t count;
 };
 
+/* The same through part_prev/part_next. */
+struct line {
+	struct window_item *first;
+	struct window_item *last;
+};
+
 struct part {
 	enum window_topic topic;
 	int32_t partition;
-	int64_t seen;                     /* next offset after everything that was added */
-	int64_t stored;                   /* what was last reported as stored */
-	struct window_item *first, *last; /* unfinished, by offset */
+	int64_t seen;         /* next offset after everything that was added */
+	int64_t stored;       /* what was last reported as stored */
+	struct line holding;  /* unfinished, by offset */
+	struct line recorded; /* unfinished, but they hold no offset */
 };
 
 struct window {
@@ -49,6 +56,8 @@ static void free_value(struct window_item *item)
 {
 	zone_event_finish(&item->value);
 	heal_event_finish(&item->heal);
+	free(item->reason);
+	item->reason = NULL;
 }
 
 void item_destroy(struct window_item *item)
@@ -117,29 +126,38 @@ static struct part *find_part(const struct window *window, enum window_topic top
 	return NULL;
 }
 
+static struct line *line_of(struct part *part, const struct window_item *item)
+{
+	return item->recorded ? &part->recorded : &part->holding;
+}
+
 static void part_append(struct part *part, struct window_item *item)
 {
+	struct line *line = line_of(part, item);
+
 	item->part_next = NULL;
-	item->part_prev = part->last;
-	if (part->last != NULL) {
-		part->last->part_next = item;
+	item->part_prev = line->last;
+	if (line->last != NULL) {
+		line->last->part_next = item;
 	} else {
-		part->first = item;
+		line->first = item;
 	}
-	part->last = item;
+	line->last = item;
 }
 
 static void part_remove(struct part *part, struct window_item *item)
 {
+	struct line *line = line_of(part, item);
+
 	if (item->part_prev != NULL) {
 		item->part_prev->part_next = item->part_next;
 	} else {
-		part->first = item->part_next;
+		line->first = item->part_next;
 	}
 	if (item->part_next != NULL) {
 		item->part_next->part_prev = item->part_prev;
 	} else {
-		part->last = item->part_prev;
+		line->last = item->part_prev;
 	}
 }
 
@@ -148,7 +166,7 @@ static struct window_item **bucket(const struct window *window, const struct nam
 	return &window->buckets[name_hash(zone) & (window->bucket_count - 1)];
 }
 
-static struct window_item *find_zone(const struct window *window, const struct name *zone)
+struct window_item *window_find(const struct window *window, const struct name *zone)
 {
 	struct window_item *item = *bucket(window, zone);
 
@@ -241,8 +259,9 @@ void window_drop(struct window *window, enum window_topic topic, int32_t partiti
 	if (part == NULL) {
 		return;
 	}
-	while (part->first != NULL) {
-		struct window_item *item = part->first;
+	while (part->holding.first != NULL || part->recorded.first != NULL) {
+		struct window_item *item =
+			part->holding.first != NULL ? part->holding.first : part->recorded.first;
 
 		assert(item->state != ITEM_TAKEN); /* apply() never spans a poll */
 		if (item->state == ITEM_CONFIRMING || item->state == ITEM_SETTLING) {
@@ -289,10 +308,10 @@ void window_add(struct window *window, struct window_item *item)
 		item_destroy(item);
 		return;
 	}
-	if (item->offset >= part->seen) {
+	if (item->offset >= part->seen && !item->recorded) {
 		part->seen = item->offset + 1;
 	}
-	other = find_zone(window, &item_value(item)->zone);
+	other = window_find(window, &item_value(item)->zone);
 	if (other != NULL && !replaces(item, other)) {
 		item_destroy(item);
 		return;
@@ -358,7 +377,7 @@ void window_put_back(struct window *window, struct window_item *item)
 bool window_put_aside(struct window *window, struct window_item *item, int64_t due_ms)
 {
 	if (item->state == ITEM_SETTLING) {
-		if (find_zone(window, &item_value(item)->zone) != NULL) {
+		if (window_find(window, &item_value(item)->zone) != NULL) {
 			window_finish(window, item);
 			return false;
 		}
@@ -428,24 +447,17 @@ void window_finish(struct window *window, struct window_item *item)
 	item_destroy(item);
 }
 
-int64_t window_wake(struct window *window, int64_t now_ms)
+struct window_item *window_aside_next(const struct window *window, const struct window_item *item)
 {
-	struct window_item *item = window->aside.first;
-	int64_t next = -1;
+	return item == NULL ? window->aside.first : item->queue_next;
+}
 
-	while (item != NULL) {
-		struct window_item *after = item->queue_next;
-
-		if (item->due_ms <= now_ms) {
-			queue_remove(&window->aside, item);
-			item->state = ITEM_WAITING;
-			queue_push(home_queue(window, item), item);
-		} else if (next < 0 || item->due_ms < next) {
-			next = item->due_ms;
-		}
-		item = after;
-	}
-	return next;
+void window_wake(struct window *window, struct window_item *item)
+{
+	assert(item->state == ITEM_ASIDE);
+	queue_remove(&window->aside, item);
+	item->state = ITEM_WAITING;
+	queue_push(home_queue(window, item), item);
 }
 
 /* --- questions
@@ -495,7 +507,7 @@ size_t window_bytes(const struct window *window)
 
 static int64_t part_next_offset(const struct part *part)
 {
-	return part->first != NULL ? part->first->offset : part->seen;
+	return part->holding.first != NULL ? part->holding.first->offset : part->seen;
 }
 
 bool window_progress(const struct window *window, size_t i, enum window_topic *topic,

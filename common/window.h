@@ -4,9 +4,9 @@
  *
  * At most one live item per zone: a newer version replaces an older one that still waits, whichever
  * came first. `now` items are handed out before all others. An item that the backend refused is
- * kept aside until it is due and holds back nothing but its own partition's stored offset. Items
- * that wait to be served, or for their status to be confirmed, are no longer live, but still hold
- * the offset (I3).
+ * kept aside and holds back nothing but its own partition's stored offset; a recorded one, whose
+ * failure stands in Redis, not even that. Items that wait to be served, or for their status to be
+ * confirmed, are no longer live, but still hold the offset (I3).
  *
  * Ceilings bound unfinished records and their bytes, not the span of offsets (I8).
  */
@@ -24,7 +24,7 @@ enum window_topic { WINDOW_ZONES, WINDOW_HEALS, WINDOW_TOPICS };
 enum item_state {
 	ITEM_WAITING,
 	ITEM_TAKEN,      /* in the batch that is being applied */
-	ITEM_ASIDE,      /* refused by the backend; due at due_ms */
+	ITEM_ASIDE,      /* refused by the backend */
 	ITEM_SETTLING,   /* stored by the backend, not yet known to be served */
 	ITEM_CONFIRMING, /* applied; its status is on the way */
 	ITEM_DROPPED,    /* its partition is no longer ours; freed when the confirmation, or the
@@ -40,10 +40,16 @@ struct window_item {
 	struct zone_event value; /* of a heal: heal.value is used instead; see item_value */
 	struct heal_event heal;
 	char traceparent[TRACEPARENT_SIZE];
+	bool recorded;   /* read again for a further try: holds no offset */
 	int64_t attempt; /* failed tries so far */
-	int64_t due_ms;
 	int64_t first_failed_at_ms;
-	bool burial;  /* a tombstone: the value is the delete that it buries */
+	bool burial; /* a tombstone: the value is the delete that it buries */
+	/* while it is aside: */
+	int64_t due_ms;
+	char *reason; /* why it was refused; owned */
+	bool said;    /* its status is in the log */
+	bool saving;  /* Redis was asked to keep it ... */
+	bool unsaved; /* ... and did not */
 	bool applied; /* while it settles: what apply() said of it */
 	int64_t took_us;
 
@@ -93,8 +99,12 @@ void window_confirming(struct window *window, struct window_item *item);
 /* Done with (from any state): freed. */
 void window_finish(struct window *window, struct window_item *item);
 
-/* Moves items that are due from aside to waiting; returns when the next one is due (-1: none). */
-int64_t window_wake(struct window *window, int64_t now_ms);
+/* The live item of a zone, or NULL. */
+struct window_item *window_find(const struct window *window, const struct name *zone);
+/* Walk over what is aside: from NULL to NULL. Get the next one before something becomes of one. */
+struct window_item *window_aside_next(const struct window *window, const struct window_item *item);
+/* From aside to waiting: it is tried again. */
+void window_wake(struct window *window, struct window_item *item);
 
 bool window_full(const struct window *window);
 bool window_has_room(const struct window *window); /* below three quarters: reading may go on */

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mark.h"
+#include "common/preflight_watch.h"
 #include "common/writer_parts.h"
 
 enum {
@@ -33,9 +34,20 @@ struct metric writer_rows[WRITER_METRICS] = {
 				"zones by what became of them"),
 	[AWAY] = COUNTER("dadns_writer_backend_away_total", "",
 			 "times that the whole backend failed"),
+	[CIRCUIT] = GAUGE("dadns_writer_circuit_open", "",
+			  "1 while the whole backend is away and nothing is tried"),
 	[WAITING] = GAUGE("dadns_writer_waiting_zones", "", "zones read and not yet applied"),
 	[ASIDE] = GAUGE("dadns_writer_aside_zones", "",
 			"zones that the backend refused, waiting for their next try"),
+	[DEAD_LETTERS] = COUNTER("dadns_writer_dead_letters_total", "",
+				 "zones given up after all tries: somebody must look"),
+	[DEAD] = GAUGE("dadns_writer_dead_zones", "",
+		       "zones that were given up and have had no newer version since"),
+	[RETAKEN] = COUNTER("dadns_writer_retries_total", "", "further tries that were begun"),
+	[REDIS_FAILED] = COUNTER("dadns_writer_redis_failed_total", "",
+				 "commands that Redis did not answer, or refused"),
+	[REBUILT] = COUNTER("dadns_writer_retry_rebuilds_total", "",
+			    "times that Redis had lost its retries and got them from the log"),
 	[APPLY_SECONDS] = HISTOGRAM("dadns_writer_batch_seconds", "",
 				    "time that the backend took for one batch"),
 	[SERVED_SECONDS] = HISTOGRAM("dadns_writer_propagation_seconds", "",
@@ -162,7 +174,10 @@ enum outcome writer_begin(struct writer *writer, struct reason *why)
 	if (delays_parse(config->retry_delays, &writer->delays, why) != OK) {
 		return PERMFAIL;
 	}
-	return connect_bus(writer, why);
+	if (connect_bus(writer, why) != OK) {
+		return PERMFAIL;
+	}
+	return writer_retry_begin(writer, why);
 }
 
 /* Topics and backend must be there first: the backend's positions decide where reading begins.
@@ -216,14 +231,13 @@ void writer_turn(struct writer *writer)
 	if (clock_ms() - writer->joined_at_ms > JOIN_MS) { /* more members than partitions */
 		service_ready(writer->service, "partitions", true, NULL);
 	}
-	writer->next_due_ms = window_wake(writer->window, clock_ms());
+	writer_retry_turn(writer);
 	writer_apply(writer);
 	writer_settle(writer);
 	(void)bus_producer_poll(writer->producer, 0);
 	store_when_due(writer);
 	report_burst(writer);
 	metric_set(&writer_rows[WAITING], (int64_t)window_waiting(writer->window));
-	metric_set(&writer_rows[ASIDE], (int64_t)window_aside(writer->window));
 	metric_set(&writer_rows[SETTLING], (int64_t)window_settling_count(writer->window));
 }
 
@@ -252,6 +266,7 @@ void writer_end(struct writer *writer)
 {
 	bus_consumer_close(writer->consumer);   /* commits what is stored */
 	bus_producer_destroy(writer->producer); /* before the window: reports know its items */
+	writer_retry_end(writer);
 	if (writer->backend != NULL) {
 		writer->ops->close(writer->backend);
 	}
@@ -269,6 +284,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	struct service *service = service_start(about, base, argc, argv);
 	struct writer_config *config = base;
 	struct writer writer = {.config = config, .service = service, .ops = ops};
+	struct preflight_watch *watch = NULL;
 	struct reason why;
 
 	writer.name = config_chosen(service_config(service));
@@ -280,6 +296,12 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	metrics_common_label("backend", writer.name);
 
 	if (create(base, &writer.about, &writer.backend, &why) != OK ||
+	    preflight_watch_open(&watch,
+				 &(struct preflight_watch_config){.bus = &config->bus,
+								  .topics = &config->topics,
+								  .redis = &config->redis,
+								  .allow = config->preflight.allow},
+				 service, &why) != OK ||
 	    writer_begin(&writer, &why) != OK) {
 		service_stop(service, &why);
 	}
@@ -288,5 +310,6 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	}
 	writer_drain(&writer);
 	writer_end(&writer);
+	preflight_watch_close(watch);
 	return service_finish(service);
 }

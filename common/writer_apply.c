@@ -15,7 +15,9 @@ void writer_backend_away(struct writer *writer, const struct reason *why)
 		writer->probe_pause_ms = PROBE_LAST_MS;
 	}
 	writer->probe_at_ms = clock_ms() + writer->probe_pause_ms;
+	writer->check_at_ms = 0; /* who mends it may have changed more */
 	service_ready(writer->service, "backend", false, why->text);
+	metric_set(&writer_rows[CIRCUIT], 1);
 	if (news) {
 		metric_add(&writer_rows[AWAY], 1);
 		log_warn("backend is away, waiting for it", F("backend", writer->name),
@@ -62,6 +64,29 @@ static bool rewind_if_behind(struct writer *writer)
 	return true;
 }
 
+/* What is wrong there is told, and shown as not ready; the work goes on as well as it can. */
+static void check_backend(struct writer *writer)
+{
+	const struct finding *wrong;
+	struct preflight preflight;
+	struct reason text;
+
+	if (writer->ops->check == NULL || clock_ms() < writer->check_at_ms) {
+		return;
+	}
+	preflight_init(&preflight, writer->config->preflight.allow);
+	preflight.away_is = FINDING_WARN;
+	writer->ops->check(writer->backend, &preflight);
+	wrong = preflight_tell(&preflight);
+	if (wrong != NULL) {
+		preflight_text(wrong, &text);
+	}
+	service_ready(writer->service, "backend settings", wrong == NULL,
+		      wrong == NULL ? NULL : text.text);
+	writer->check_at_ms = clock_ms() + (wrong == NULL ? CHECK_EVERY_MS : CHECK_AGAIN_MS);
+	preflight_finish(&preflight);
+}
+
 bool writer_look(struct writer *writer, int64_t ms)
 {
 	struct reason why;
@@ -73,6 +98,7 @@ bool writer_look(struct writer *writer, int64_t ms)
 		writer_backend_away(writer, &why);
 		return false;
 	}
+	check_backend(writer);
 	writer->looked_at_ms = clock_ms();
 	writer->looked = true;
 	return true;
@@ -99,6 +125,7 @@ void writer_backend_back(struct writer *writer)
 		return;
 	}
 	writer->probe_pause_ms = 0;
+	metric_set(&writer_rows[CIRCUIT], 0);
 	service_ready(writer->service, "backend", true, NULL);
 	log_info("backend is back", F("backend", writer->name));
 	writer_say_backend(writer, STATUS_BACK, NULL);
@@ -106,18 +133,22 @@ void writer_backend_back(struct writer *writer)
 
 static void put_aside(struct writer *writer, struct window_item *item, const struct change *change)
 {
+	int64_t now_ms = clock_ms();
+
 	writer->burst.failures++;
 	metric_add(&writer_rows[REFUSED], 1);
 	if (item->attempt++ == 0) {
 		item->first_failed_at_ms = clock_wall_ms();
 	}
 	if (!window_put_aside(writer->window, item,
-			      clock_ms() + delays_after(&writer->delays, item->attempt))) {
+			      writer_gives_up(writer, item->attempt)
+				      ? now_ms
+				      : now_ms + delays_after(&writer->delays, item->attempt))) {
 		return; /* a newer value is here: that one speaks for the zone */
 	}
 	log_warn("zone put aside", F("zone", item_value(item)->zone.text),
 		 F("attempt", item->attempt), F("why", change->why.text));
-	writer_say_zone(writer, item, STATUS_RETRYING, change, NULL);
+	writer_retry_refused(writer, item, change);
 }
 
 static void is_served(struct writer *writer, struct window_item *item, const struct change *change)
@@ -130,7 +161,8 @@ static void is_served(struct writer *writer, struct window_item *item, const str
 		metric_observe_us(&writer_rows[SERVED_SECONDS],
 				  (clock_wall_ms() - value->received_at_ms) * 1000);
 	}
-	writer_say_zone(writer, item, applied ? STATUS_APPLIED : STATUS_VERIFIED, change, item);
+	writer_retry_over(writer, item);
+	writer_say_served(writer, item, change);
 	window_confirming(writer->window, item);
 }
 
@@ -142,6 +174,10 @@ static void settle(struct writer *writer, struct window_item *item, const struct
 		put_aside(writer, item, change);
 	} else if (change->result == CHANGE_OLDER) {
 		metric_add(&writer_rows[OLDER], 1);
+		/* A heal of something else than the backend shows says nothing of other tries. */
+		if (item->topic == WINDOW_ZONES || item->recorded) {
+			writer_retry_over(writer, item);
+		}
 		window_finish(writer->window, item);
 	} else if (change->pending) {
 		item->applied = change->result == CHANGE_APPLIED;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writer_parts.h: the writer core's own struct, for its files only: writer.c (life and progress),
- * writer_read.c (reads ahead), writer_apply.c (batches, the backend's circuit), writer_say.c (what
- * it tells the log: statuses, dead letters, the registry).
+ * writer_read.c (reads ahead), writer_apply.c (batches, the backend's circuit), writer_retry.c
+ * (zones that the backend refused, their schedule in Redis, their end in the dead letters),
+ * writer_rebuild.c (that schedule again when Redis has lost it), writer_say.c (what it tells the
+ * log: statuses, dead letters, the registry).
  *
  * Threads: all of it belongs to the writer's one thread.
  */
@@ -12,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/delays.h"
+#include "common/retry.h"
 #include "common/window.h"
 #include "common/writer.h"
 
@@ -19,7 +22,9 @@ enum {
 	IDLE_POLL_MS = 100,
 	PROBE_FIRST_MS = 500, /* DESIGN.md section 5: a backend that is away */
 	PROBE_LAST_MS = 3000,
-	LOOK_EVERY_MS = 3000, /* at a backend that seems to be there */
+	LOOK_EVERY_MS = 3000,   /* at a backend that seems to be there */
+	CHECK_EVERY_MS = 60000, /* how it is set up */
+	CHECK_AGAIN_MS = 2000,  /* while something is wrong */
 };
 
 enum {
@@ -29,14 +34,22 @@ enum {
 	REFUSED,
 	UNDECODABLE,
 	AWAY,
+	CIRCUIT,
 	WAITING,
 	ASIDE,
+	DEAD_LETTERS,
+	DEAD,
+	RETAKEN,
+	REDIS_FAILED,
+	REBUILT,
 	APPLY_SECONDS,
 	SERVED_SECONDS,
 	SETTLING,
 	WRITER_METRICS
 };
 extern struct metric writer_rows[WRITER_METRICS];
+
+struct retries; /* writer_retry.c's own */
 
 /* One stretch of work from an empty window to the next, for the telemetry line. */
 struct burst {
@@ -59,15 +72,17 @@ struct writer {
 	struct bus_consumer *consumer;
 	struct bus_producer *producer;
 	struct window *window;
+	struct retries *retries;
 	struct window_item **batch;
 	struct change *changes;
 	struct backend_view *views;
 	struct burst burst;
 	int64_t probe_pause_ms; /* 0: the backend is there */
 	int64_t probe_at_ms;
+	int64_t check_at_ms;  /* when it is due to be asked how it is set up */
 	int64_t looked_at_ms; /* when open() last said that all is well */
 	bool looked;          /* it did, and nobody has compared its positions yet */
-	int64_t next_due_ms;
+	int64_t next_due_ms;  /* of what is aside; -1: nothing */
 	int64_t stored_at_ms;
 	int64_t joined_at_ms;
 	bool topics_ready;
@@ -95,6 +110,10 @@ enum window_topic writer_topic(const char *name);
 
 int64_t writer_assigned(void *writer, const char *topic, int32_t partition, int64_t committed);
 void writer_revoked(void *writer, const char *topic, int32_t partition, bool lost);
+/* What `message` asks of this backend, for the window; OK and NULL: nothing. TEMPFAIL: a newer
+ * program wrote it. PERMFAIL: nobody can read it. */
+MUST_CHECK enum outcome writer_item_of(struct writer *writer, const struct bus_message *message,
+				       struct window_item **out, struct reason *why);
 /* Reads what is there, a slice at most, so that no batch waits long for reading. */
 void writer_read(struct writer *writer);
 
@@ -112,17 +131,63 @@ bool writer_look(struct writer *writer, int64_t ms);
 void writer_backend_away(struct writer *writer, const struct reason *why);
 void writer_backend_back(struct writer *writer);
 
+/* --- writer_retry.c
+ * ------------------------------------------------------------------------------- */
+
+MUST_CHECK enum outcome writer_retry_begin(struct writer *writer, struct reason *why);
+void writer_retry_end(struct writer *writer);
+/* The partition of zones is ours from now on, and with it what waits there. */
+void writer_retries_of(struct writer *writer, int32_t partition);
+/* All its part of a turn: answers of Redis, records that were read again, what is due. */
+void writer_retry_turn(struct writer *writer);
+/* Something is on its way to it. */
+bool writer_retries_wait(const struct writer *writer);
+/* Were these all the tries that a zone has? */
+bool writer_gives_up(const struct writer *writer, int64_t attempts);
+/* The item has just been put aside. */
+void writer_retry_refused(struct writer *writer, struct window_item *item,
+			  const struct change *change);
+/* It was applied, or is older than what is: no older one of its zone is tried any more. */
+void writer_retry_over(struct writer *writer, const struct window_item *item);
+
+/* --- writer_rebuild.c: when Redis has lost what it had (I12)
+ * -------------------------------------- */
+
+struct rebuild;
+
+/* Reads the log of statuses from its beginning for zones of `lost` partitions (one flag each) that
+ * wait for a try, or are dead. NULL: Kafka's client could not be made. */
+struct rebuild *rebuild_create(struct writer *writer, const bool *lost, size_t partitions);
+void rebuild_destroy(struct rebuild *rebuild);
+bool rebuild_has(const struct rebuild *rebuild, int32_t partition);
+const char *rebuild_token(const struct rebuild *rebuild);
+/* Reads for a moment. True: all is read, rebuild_next may be asked. */
+bool rebuild_read(struct rebuild *rebuild);
+/* The next zone, and when its try is due; borrowed. False: there is none left. */
+bool rebuild_next(struct rebuild *rebuild, const struct retry_event **entry, int64_t *delay_ms);
+
 /* --- writer_say.c
  * --------------------------------------------------------------------------------- */
 
-/* `waits`: the item that is finished when the status is in the log (I3), or NULL. */
-void writer_say_zone(struct writer *writer, struct window_item *item, enum status_state state,
-		     const struct change *change, struct window_item *waits);
+/* The record is in the log, or (`in_log` false) the process is about to end; called exactly once.
+ */
+typedef void (*writer_then)(struct writer *writer, void *context, bool in_log);
+
+/* The item, which is confirming from now on, is finished when that is in the log (I3). */
+void writer_say_served(struct writer *writer, struct window_item *item,
+		       const struct change *change);
+/* `state`: retrying or dead. */
+void writer_say_refused(struct writer *writer, const struct window_item *item,
+			enum status_state state, int64_t took_us, writer_then then, void *context);
 void writer_say_backend(struct writer *writer, enum status_state state, const char *reason);
 /* I8: an undecodable record goes to the dead letters with an alarm; the offset moves when that is
  * confirmed. */
 void writer_bury(struct writer *writer, const struct bus_message *message,
 		 const struct reason *why);
+/* Key, bytes and headers of `message` to the dead letters; `letter` says why, the rest of it is
+ * filled in. */
+void writer_send_letter(struct writer *writer, const struct bus_message *message,
+			struct dead_letter *letter, writer_then then, void *context);
 /* The registry of backends: joined by their writer. */
 void writer_join_registry(struct writer *writer);
 

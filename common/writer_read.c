@@ -41,6 +41,9 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 		}
 	}
 	window_open(writer->window, writer_topic(topic), partition, start);
+	if (writer_topic(topic) == WINDOW_ZONES) {
+		writer_retries_of(writer, partition);
+	}
 	service_ready(writer->service, "partitions", true, NULL);
 	writer->reading_paused = false; /* this one is not: a full window pauses all again */
 	log_debug("partition assigned", F("topic", topic), F("partition", partition),
@@ -97,21 +100,20 @@ static enum outcome decode(struct writer *writer, const struct bus_message *mess
 	return outcome;
 }
 
-static void take_in(struct writer *writer, struct bus_message *message)
+enum outcome writer_item_of(struct writer *writer, const struct bus_message *message,
+			    struct window_item **out, struct reason *why)
 {
-	enum window_topic topic = writer_topic(message->topic);
 	struct span traceparent = bus_message_header(message, "traceparent");
 	struct window_item *item;
-	struct reason why;
 	enum outcome outcome;
 	bool ours;
 
+	*out = NULL;
 	if (message->key.len != 0 && message->key.data[0] == '@') { /* the judge's */
-		window_skip(writer->window, topic, message->partition, message->offset);
-		return;
+		return OK;
 	}
 	item = item_create();
-	item->topic = topic;
+	item->topic = writer_topic(message->topic);
 	item->partition = message->partition;
 	item->offset = message->offset;
 	item->timestamp_ms = message->timestamp_ms;
@@ -119,26 +121,36 @@ static void take_in(struct writer *writer, struct bus_message *message)
 	if (traceparent.len == TRACEPARENT_SIZE - 1) {
 		memcpy(item->traceparent, traceparent.data, traceparent.len);
 	}
+	outcome = decode(writer, message, item, &ours, why);
+	if (outcome == OK && ours) {
+		*out = item;
+	} else {
+		item_destroy(item);
+	}
+	return outcome;
+}
 
-	outcome = decode(writer, message, item, &ours, &why);
-	switch (outcome) {
+static void take_in(struct writer *writer, struct bus_message *message)
+{
+	struct window_item *item;
+	struct reason why;
+
+	switch (writer_item_of(writer, message, &item, &why)) {
 	case OK:
-		if (ours) {
+		if (item != NULL) {
 			window_add(writer->window, item);
-			return;
+		} else {
+			window_skip(writer->window, writer_topic(message->topic),
+				    message->partition, message->offset);
 		}
 		break;
 	case TEMPFAIL: /* a newer major version: stop, do not skip (I8) */
 		service_stop(writer->service, &why);
-		item_destroy(item);
-		return;
+		break;
 	case PERMFAIL:
 		writer_bury(writer, message, &why);
-		item_destroy(item);
-		return;
+		break;
 	}
-	window_skip(writer->window, topic, message->partition, message->offset);
-	item_destroy(item);
 }
 
 /* While the window is full nothing more is read, but the group still sees us poll. */
@@ -177,7 +189,8 @@ static int poll_timeout(const struct writer *writer)
 	if (writer->next_due_ms >= 0 && writer->next_due_ms - now_ms < timeout) {
 		timeout = writer->next_due_ms - now_ms;
 	}
-	if ((bus_in_flight(writer->producer) != 0 || window_settling_count(writer->window) != 0) &&
+	if ((bus_in_flight(writer->producer) != 0 || window_settling_count(writer->window) != 0 ||
+	     writer_retries_wait(writer)) &&
 	    timeout > 2) {
 		timeout = 2; /* a confirmation is on its way */
 	}

@@ -412,6 +412,7 @@ kind_kafka() {
 			controller.quorum.fetch.timeout.ms=1000
 			# small
 			log.cleaner.dedupe.buffer.size=16777216
+			log.cleaner.backoff.ms=300
 			log.index.size.max.bytes=1048576
 		END
 		;;

@@ -254,6 +254,18 @@ static void a_dead_entry_is_not_tried_nor_recorded_again(void **unused)
 	assert_int_equal(save("a.example", 5, 7, 0), RETRY_DEAD);
 	assert_int_equal(save("a.example", 4, 1, 0), RETRY_KEPT);
 
+	/* what was dropped or replaced while it died does not come back */
+	assert_int_equal(drop("a.example", 1795271400000, 5), 1);
+	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_KEPT);
+	(void)save("a.example", 6, 1, 60000);
+	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_KEPT);
+	assert_int_equal(drop("a.example", 1795271400000, 6), 1);
+	(void)save("a.example", 5, 6, 60000);
+	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_SAVED);
+	(void)take(64, LEASE_MS, &taken);
+	assert_int_equal(taken.waiting, 0);
+	assert_int_equal(taken.dead, 1);
+
 	/* a newer version begins anew */
 	assert_int_equal(save("a.example", 6, 1, 0), RETRY_SAVED);
 	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/6/1");

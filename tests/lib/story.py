@@ -273,8 +273,12 @@ def fast_takeover(story, after_ms=1000):
         for name in PRODUCTS:
             stack("stop", name, check=False)
             start(name)
-    # after the file was put back: what was registered later is undone first
-    story.undo.insert(0, (back_to_normal, ()))
+    undo_last(story, back_to_normal)
+
+
+def undo_last(story, action):
+    """At the story's very end: after dadns.yml was put back."""
+    story.undo.insert(0, (action, ()))
 
 
 # ---- as DirectAdmin ----------------------------------------------------------------------------------------------

@@ -233,6 +233,15 @@ static void assert_taken(const char *file, const char *from, const char *to)
 
 /* --- the contract ----------------------------------------------------------------------------- */
 
+/* What stands behind the schema: an example of an earlier minor version is written as one of ours.
+ */
+static const char *behind_schema(const char *text)
+{
+	const char *comma = strchr(text, ',');
+
+	return comma == NULL ? "" : comma;
+}
+
 static void check_golden(const char *file, const struct kind *kind, struct span bytes)
 {
 	struct buf again = BUF_INIT(BYTES_MAX);
@@ -242,7 +251,7 @@ static void check_golden(const char *file, const struct kind *kind, struct span 
 		fail_msg("%s: %s", file, why.text);
 	}
 	if (strstr(file, "-unknown") == NULL || kind->keeps_unknown) {
-		assert_string_equal(buf_text(&again), bytes.data);
+		assert_string_equal(behind_schema(buf_text(&again)), behind_schema(bytes.data));
 	}
 	buf_finish(&again);
 }
@@ -302,7 +311,7 @@ static void another_kind_is_refused(void **state)
 static void check_newer(const char *file, const struct kind *kind, struct span bytes)
 {
 	struct reason why = {{0}};
-	char from[64];
+	char from[48];
 	char to[64];
 
 	assert_int_equal(sscanf(bytes.data, "{\"schema\":\"%63[^\"]", from), 1);
@@ -316,7 +325,7 @@ static void check_newer(const char *file, const struct kind *kind, struct span b
 	assert_refused(file, from, to, "schema");
 	(void)snprintf(to, sizeof(to), "%s/1", kind->name);
 	assert_refused(file, from, to, "schema");
-	(void)snprintf(to, sizeof(to), "%s/1.0 ", kind->name);
+	(void)snprintf(to, sizeof(to), "%s ", from);
 	assert_refused(file, from, to, "schema");
 }
 

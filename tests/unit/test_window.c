@@ -32,7 +32,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void add(int32_t partition, int64_t offset, const char *zone, int64_t version, bool now)
+static void add_item(int32_t partition, int64_t offset, const char *zone, int64_t version, bool now,
+		     bool recorded)
 {
 	struct window_item *item = item_create();
 	struct reason why;
@@ -44,7 +45,18 @@ static void add(int32_t partition, int64_t offset, const char *zone, int64_t ver
 	assert_int_equal(name_parse(span_of(zone), &item->value.zone, &why), OK);
 	item->value.version = (struct version){1, version};
 	item->value.now = now;
+	item->recorded = recorded;
 	window_add(window, item);
+}
+
+static void add(int32_t partition, int64_t offset, const char *zone, int64_t version, bool now)
+{
+	add_item(partition, offset, zone, version, now, false);
+}
+
+static void add_recorded(int32_t partition, int64_t offset, const char *zone, int64_t version)
+{
+	add_item(partition, offset, zone, version, false, true);
 }
 
 static struct window_item *take_one(void)
@@ -146,9 +158,10 @@ static void a_zone_put_aside_holds_its_offset_but_not_its_partition(void **state
 
 	assert_takes("good.example", 2);
 	assert_int_equal(next_offset(P0), 0);
-	assert_int_equal(window_wake(window, 999), 1000);
 	assert_int_equal(window_waiting(window), 0);
-	assert_int_equal(window_wake(window, 1000), -1);
+	assert_ptr_equal(window_aside_next(window, NULL), item);
+	assert_null(window_aside_next(window, item));
+	window_wake(window, item);
 	assert_takes("bad.example", 1);
 	assert_int_equal(next_offset(P0), 2);
 }
@@ -175,6 +188,51 @@ static void an_older_version_never_replaces_what_was_put_aside(void **state)
 	assert_int_equal(window_aside(window), 1);
 	assert_int_equal(window_waiting(window), 0);
 	assert_int_equal(next_offset(P0), 0);
+}
+
+/* I3: its failure stands in Redis, so nobody waits for it, not even after it failed once more. */
+static void a_recorded_item_holds_no_offset(void **state)
+{
+	struct window_item *item;
+
+	(void)state;
+	add(P0, 10, "a.example", 10, false);
+	assert_takes("a.example", 10);
+	add_recorded(P0, 3, "bad.example", 3);
+	assert_int_equal(next_offset(P0), 11);
+	add(P0, 11, "b.example", 11, false);
+	item = take_one();
+	assert_string_equal(item->value.zone.text, "bad.example");
+	assert_true(window_put_aside(window, item, 1000));
+	assert_takes("b.example", 11);
+	assert_int_equal(next_offset(P0), 12);
+	window_finish(window, item);
+	assert_int_equal(next_offset(P0), 12);
+	assert_int_equal(window_unfinished(window), 0);
+}
+
+static void a_recorded_item_goes_with_its_partition(void **state)
+{
+	(void)state;
+	add_recorded(P0, 3, "a.example", 3);
+	add_recorded(P0, 4, "b.example", 4);
+	window_drop(window, WINDOW_ZONES, P0);
+	assert_int_equal(window_unfinished(window), 0);
+	add_recorded(P0, 5, "c.example", 5); /* came too late */
+	assert_int_equal(window_waiting(window), 0);
+}
+
+/* The log is read again and the schedule goes on at the same time: one of them is enough. */
+static void the_same_version_read_twice_is_tried_once(void **state)
+{
+	(void)state;
+	add(P0, 3, "a.example", 3, false);
+	add_recorded(P0, 3, "a.example", 3);
+	assert_int_equal(window_waiting(window), 1);
+	assert_int_equal(next_offset(P0), 4);
+	add_recorded(P0, 2, "a.example", 2); /* older: not at all */
+	assert_takes("a.example", 3);
+	assert_int_equal(window_waiting(window), 0);
 }
 
 /* I3: applied is not enough, its status must be in the log. */
@@ -254,7 +312,7 @@ static void what_did_not_settle_is_tried_again_unless_something_newer_is_here(vo
 	item = take_one();
 	window_settling(window, item);
 	assert_true(window_put_aside(window, item, 1000));
-	assert_int_equal(window_wake(window, 1000), -1);
+	window_wake(window, item);
 	assert_ptr_equal(take_one(), item);
 
 	window_settling(window, item);
@@ -432,6 +490,9 @@ int main(void)
 		WINDOW_TEST(a_batch_of_now_holds_nothing_else),
 		WINDOW_TEST(offsets_are_contiguous),
 		WINDOW_TEST(a_zone_put_aside_holds_its_offset_but_not_its_partition),
+		WINDOW_TEST(a_recorded_item_holds_no_offset),
+		WINDOW_TEST(a_recorded_item_goes_with_its_partition),
+		WINDOW_TEST(the_same_version_read_twice_is_tried_once),
 		WINDOW_TEST(a_newer_version_replaces_what_was_put_aside),
 		WINDOW_TEST(an_older_version_never_replaces_what_was_put_aside),
 		WINDOW_TEST(offset_waits_for_the_confirmation),

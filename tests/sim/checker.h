@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checker.h: the promise, asked of a history that has come to rest (reliability.md 3.4).
+ *
+ * It knows the log and what the DirectAdmin servers saw, and judges every push again by rules of
+ * its own, from the beginning of the log; nothing of the product's memory is asked.
+ */
+#ifndef TESTS_SIM_CHECKER_H
+#define TESTS_SIM_CHECKER_H
+
+#include <stdbool.h>
+
+/* Is there nothing left to do? `tell`: say into the trace what is. */
+bool checker_is_quiet(bool tell);
+/* Ends the history with a text if a promise is broken. */
+void checker_check(void);
+
+#endif
