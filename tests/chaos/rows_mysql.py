@@ -30,7 +30,7 @@ def f34(rig):
     """kill -9 while both writers wait for a lock with rows changed and not committed"""
     rig.load.start(rate=60)
     for i in range(3):
-        with rig.nemesis(f"MariaDB is killed, {i + 1}", alarms=("dc1 away", "dc2 away")) as fault:
+        with rig.nemesis(f"MariaDB is killed, {i + 1}", alarms=("dc1 away", "dc2 away"), down=("dc1", "dc2")) as fault:
             with rows.connect("mariadb") as holder, rows.connect("mariadb") as watcher, watcher.cursor() as cursor:
                 holder.begin()
                 with holder.cursor() as locker:
@@ -45,8 +45,8 @@ def f34(rig):
                 rig.kill("mariadb")
             rig.await_exit("mariadb", 10)
             rig.start("mariadb")
-        away_and_back(rig, "dc1")
-        away_and_back(rig, "dc2")
+            away_and_back(rig, "dc1")
+            away_and_back(rig, "dc2")
 
 
 @row("F35", "COMMIT's answer lost", tier="short")

@@ -14,6 +14,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import images  # noqa: E402
 import proxy  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -102,6 +103,27 @@ os.write(fd, b'ab'); os.write(fd, b'c'); os.fsync(fd); os.rename(os.getcwd() + '
 """, FAULT_TRACE="HERE/trace", FAULT_TRACE_BELOW="HERE/")
 trace = [line.replace(folder.name, "") for line in open(f"{folder.name}/trace").read().splitlines()]
 ok("a trace has every change", trace == ["write /t 0 6162", "write /t 2 63", "fsync /t", "rename /t /u"], trace)
+
+
+# ---- images of a power loss
+
+def found(lines, before):
+    """What a.zone can be after a crash."""
+    with tempfile.NamedTemporaryFile("w", suffix=".trace") as file:
+        file.write("".join(line + "\n" for line in lines))
+        file.flush()
+        return {image.get("a.zone", "missing") for image in images.crashes(file.name, "/f", before)}
+
+
+WRITE, SYNC = "write /f/.new 0 6e6577", "fsync /f/.new"
+old = {"a.zone": b"old"}
+ok("written, synced, renamed: old or new", found([WRITE, SYNC, "rename /f/.new /f/a.zone"], old) == {b"old", b"new"})
+ok("renamed before it was synced: perhaps torn", None in found([WRITE, "rename /f/.new /f/a.zone", SYNC], old))
+ok("written in place: perhaps torn", None in found(["write /f/a.zone 0 6e6577", "fsync /f/a.zone"], old))
+ok("exchanged, and the old one written over before the exchange has lasted: perhaps torn",
+   None in found([WRITE, SYNC, "exchange /f/.new /f/a.zone", "write /f/.new 0 78"], old))
+ok("after a sync that is harmless", None not in found([WRITE, SYNC, "exchange /f/.new /f/a.zone", "syncfs /f", "write /f/.new 0 78"], old))
+ok("removed first: perhaps missing", "missing" in found([WRITE, SYNC, "unlink /f/a.zone", "rename /f/.new /f/a.zone"], old))
 
 
 # ---- the proxy
