@@ -100,7 +100,7 @@ def f04(rig):
     rig.eventually(20, "pushes are acknowledged again", lambda: rig.load.acked > before)
 
 
-@row("F11", "fatal producer error", seconds=300)
+@row("F11", "fatal producer error", seconds=400)
 def f11(rig):
     """a proxy turns answers to Produce into OUT_OF_ORDER_SEQUENCE_NUMBER, for ingest and then for a writer"""
     between = faults.kafka_hop(rig, "ingest", "writer-ns1")
@@ -336,12 +336,13 @@ def timed(action):
     return time.monotonic() - began
 
 
-@row("F58", "bit flip in a record")
+@row("F58", "bit flip in a record", seconds=400)
 def f58(rig):
     """a proxy flips a bit of a record on its way to writer-ns1, with another record of its partition behind it"""
     between = faults.kafka_hop(rig, "writer-ns1")
     rig.load.start(rate=30)
     rig.under_load(1)
+    rig.eventually(30, "writer-ns1 reads by the proxy", lambda: story.metric("writer-ns1", "dadns_bus_partitions") > 0)
 
     first = f"flip1-{story.RUN}.example"
     second = next(name for name in (f"flip2-{i}-{story.RUN}.example" for i in range(1000)) if partition(name) == partition(first))
@@ -366,7 +367,7 @@ def f58(rig):
             fault.fired(wait_for(10, lambda: flips != []))
             between.go()
         for zone in (second, first):
-            rig.eventually(15, f"ns1 serves {zone}", lambda: story.serial("ns1", zone) == n or story.serial("ns1", zone))
+            rig.eventually(30, f"ns1 serves {zone}", lambda: story.serial("ns1", zone) == n or story.serial("ns1", zone))
     rig.ok("the writer did not end", story.alive("writer-ns1") and story.ready("writer-ns1"))
 
 
