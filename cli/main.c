@@ -17,11 +17,9 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
-					   dlq_verbs,    hold_verbs, mass_verbs};
-dlq_verbs, mass_verbs, doctor_verbs
-}
-;
+static const struct verb *const nouns[] = {
+	topics_verbs, zone_verbs, backend_verbs, dlq_verbs, hold_verbs, mass_verbs, doctor_verbs,
+};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -60,7 +58,7 @@ static const struct verb *verbs_of(const char *noun)
 static void print_verbs(FILE *to, const struct verb *verbs)
 {
 	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
-		(void)fprintf(to, "  dadns %s %-8s %s\n", verb->noun, verb->name, verb->summary);
+		(void)fprintf(to, "  dadns %-7s %-8s %s\n", verb->noun, verb->name, verb->summary);
 	}
 }
 

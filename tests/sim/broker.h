@@ -108,8 +108,7 @@ void group_leave(struct bus_consumer *consumer);
 /* The member has given up its partitions. */
 void group_revoked(struct bus_consumer *consumer);
 /* False: refused, it is of an older generation, or not a member. */
-bool group_commit(struct bus_consumer *consumer, const struct partition *partition,
-		  int64_t offset);
+bool group_commit(struct bus_consumer *consumer, const struct partition *partition, int64_t offset);
 
 void broker_add_consumer(struct bus_consumer *consumer);
 void broker_wake_consumers(void);

@@ -59,8 +59,7 @@ enum outcome bus_subscribe(struct bus_consumer *consumer, const char *const *top
 {
 	(void)why;
 	for (size_t i = 0; topics[i] != NULL; i++) {
-		consumer->topics[consumer->topic_count++] =
-			broker_partition(topics[i], 0)->topic;
+		consumer->topics[consumer->topic_count++] = broker_partition(topics[i], 0)->topic;
 	}
 	group_join(consumer);
 	return OK;
@@ -258,8 +257,8 @@ static struct bus_message *fetch(struct bus_consumer *consumer)
 	}
 	consumer->trouble.text[0] = '\0';
 	for (size_t i = 0; i < consumer->part_count; i++) {
-		struct bus_message *message = next_of(
-			consumer, &consumer->parts[(first + i) % consumer->part_count]);
+		struct bus_message *message =
+			next_of(consumer, &consumer->parts[(first + i) % consumer->part_count]);
 
 		if (message != NULL) {
 			return message;
@@ -272,8 +271,7 @@ static struct bus_message *fetch(struct bus_consumer *consumer)
 static void miss_the_coordinator(struct bus_consumer *consumer)
 {
 	if (consumer->group != NULL && consumer->part_count > 0 && !consumer->must_revoke &&
-	    !broker_hears(consumer->process) &&
-	    stage_now_us() - consumer->heard_us > SESSION_US) {
+	    !broker_hears(consumer->process) && stage_now_us() - consumer->heard_us > SESSION_US) {
 		trace("no word from the coordinator");
 		consumer->must_revoke = true;
 		consumer->lost = true;
@@ -370,10 +368,9 @@ void bus_consumer_close(struct bus_consumer *consumer)
 	if (consumer->group != NULL && consumer->part_count > 0) {
 		consumer->lost = consumer->lost || !consumer->member;
 		for (size_t i = 0; i < consumer->part_count; i++) {
-			consumer->listener.revoked(consumer->listener.context,
-						   consumer->parts[i].partition->topic,
-						   consumer->parts[i].partition->number,
-						   consumer->lost);
+			consumer->listener.revoked(
+				consumer->listener.context, consumer->parts[i].partition->topic,
+				consumer->parts[i].partition->number, consumer->lost);
 		}
 		if (!consumer->lost && broker_hears(consumer->process)) {
 			commit_stored(consumer);

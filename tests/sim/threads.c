@@ -188,8 +188,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 				  const struct timespec *until)
 {
-	return wait_for_call(cond, mutex,
-			     (int64_t)until->tv_sec * SECONDS + until->tv_nsec / 1000);
+	return wait_for_call(cond, mutex, (int64_t)until->tv_sec * SECONDS + until->tv_nsec / 1000);
 }
 
 /* One or all: a call that wakes too many is one that the product must live with anyway. */
@@ -204,4 +203,3 @@ int __wrap_pthread_cond_signal(pthread_cond_t *cond)
 {
 	return __wrap_pthread_cond_broadcast(cond);
 }
-
