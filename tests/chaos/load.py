@@ -44,7 +44,7 @@ def request(method, target, credential, body=None):
 
 
 def exchange(door, data, source, patience):
-    """The answer's bytes. ConnectionRefusedError, or a timeout before all was sent to nobody: it never left."""
+    """The answer's bytes, as many as came. ConnectionRefusedError: nobody was there, it never left."""
     with socket.socket() as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         conn.bind((source, 0))

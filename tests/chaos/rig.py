@@ -37,6 +37,7 @@ import load  # noqa: E402
 import story  # noqa: E402
 import watch  # noqa: E402
 
+PATIENCE = float(os.environ.get("PATIENCE") or 1)  # how many times slower than usual this machine may be
 ROWS = {}      # name -> Row
 LEFT_OUT = {}  # name -> reason
 
@@ -49,12 +50,12 @@ class Row:
         self.injection = settings.pop("injection", None) or (run.__doc__ or "").strip().split("\n")[0]
         self.expects = settings.pop("expects", ())            # checks that must fail
         self.populate = settings.pop("populate", True)        # False: the row calls rig.populate() itself
-        self.bound = settings.pop("bound", 60)                # seconds from the heal until all is served (C7)
+        self.bound = settings.pop("bound", 60) * PATIENCE     # seconds from the heal until all is served (C7)
         self.observations = settings.pop("observations", 100)  # fewer make the run worthless
         self.faults = settings.pop("faults", 1)               # fewer that fired likewise
         self.still = settings.pop("still", 12)                # zones that nobody touches
         self.moving = settings.pop("moving", 24)              # zones that the load changes
-        self.seconds = settings.pop("seconds", 240)           # the whole row may take; then it is killed and has failed
+        self.seconds = settings.pop("seconds", 240) * PATIENCE  # the whole row may take; then it is killed and has failed
         if settings:
             raise TypeError(f"{name}: unknown settings {sorted(settings)}")
 
@@ -137,7 +138,7 @@ class Rig:
         answers = self.load.each("push", [*self.still, *self.zones])
         self.ok("the population is pushed", all(result == "ok" for result, _, _ in answers.values()), list(answers.items())[:3])
         self.history.add("healed")
-        self.ok("and served", self.wait_served("begin", 60) == 0)
+        self.ok("and served", self.wait_served("begin", 60 * PATIENCE) == 0)
         for zone in self.still:
             owner = self.load.owners[zone]
             self.history.add("still", zone=zone, n=1, fp=content.fingerprint(content.records(zone, 1, owner)))
@@ -238,7 +239,8 @@ class Rig:
             print(f"#   not ok: {sentence}: {str(detail)[:600]}", flush=True)
         return bool(condition)
 
-    eventually = story.Story.eventually
+    def eventually(self, seconds, sentence, question, every=0.05):
+        return story.Story.eventually(self, seconds * PATIENCE, sentence, question, every)
 
     @staticmethod
     def note(text):
@@ -279,7 +281,7 @@ class Rig:
     @staticmethod
     def await_exit(name, seconds):
         """Its exit code, or None: it still runs."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * PATIENCE
         while time.monotonic() < until:
             code = story.exit_code(name)
             if code is not None and not story.alive(name):

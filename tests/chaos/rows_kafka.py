@@ -383,3 +383,30 @@ def brokers_killed(rig):
 def brokers_frozen(rig):
     """SIGSTOP to three brokers; three DirectAdmin servers push 500 zones each through three replicas, one is killed"""
     a_minute(rig, "pause", "cont")
+
+
+@row("F09", "last replica standing, which then loses the end of its log", brokers=3, seconds=500, bound=120, faults=3)
+def f09(rig):
+    """two brokers killed, then the third, whose newest segments of dadns.pushes are cut by 200 bytes; it is started first"""
+    rig.load.start(rate=30)
+    rig.under_load(3)
+    with rig.nemesis("the last replica loses its tail") as fault:
+        for name in BROKERS:
+            time.sleep(2)
+            rig.kill(name)
+            fault.fired(rig.await_exit(name, 10) == 137)
+        rig.load.stop()
+        cut = 0
+        for folder, _, files in os.walk(f"{story.STACK_DIR}/{BROKERS[2]}/data"):
+            logs = sorted(file for file in files if file.endswith(".log"))
+            if "/dadns.pushes-" in folder and logs and os.path.getsize(os.path.join(folder, logs[-1])) > 200:
+                os.truncate(os.path.join(folder, logs[-1]), os.path.getsize(os.path.join(folder, logs[-1])) - 200)
+                cut += 1
+        rig.ok("its log is cut", cut > 0)
+        rig.figure("partitions that were cut", cut)
+        for name in reversed(BROKERS):
+            rig.start(name, nowait=True)
+            time.sleep(5)
+        rig.eventually(90, "the brokers are back", all_brokers_answer)
+    rig.load.start(rate=30)
+    rig.under_load(5)

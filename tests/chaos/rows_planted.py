@@ -133,7 +133,7 @@ def planted_torn(rig):
         time.sleep(1)
 
 
-@row("planted-bystander", "a zone that nobody touched is changed, another one vanishes", tier="short", bound=3, expects=("C6",))
+@row("planted-bystander", "a zone that nobody touched is changed, another one vanishes", bound=3, expects=("C6",))
 def planted_bystander(rig):
     """a row of a still zone is changed in dc2, another still zone is taken from ns1 by rndc delzone"""
     with rig.nemesis("bystanders are hit") as fault:
@@ -145,7 +145,7 @@ def planted_bystander(rig):
     rig.finally_do(story.push, rig.still[1], content.text(rig.still[1], 1, rig.load.owners[rig.still[1]]))
 
 
-@row("stale-in-the-log", "an older value is appended to dadns.zones", tier="short", faults=3)
+@row("stale-in-the-log", "an older value is appended to dadns.zones", faults=3)
 def stale_in_the_log(rig):
     """kcat copies the first value of three zones behind their last one: fenced by every writer, and written right by the judge"""
     zones = rig.zones[:3]

@@ -214,3 +214,25 @@ def named_frozen(rig):
     rig.figure("p99 of the others, usual and frozen", ", ".join(figures))
     rig.figure("median ratio", f"{sorted(ratios)[2]:.2f}")
     rig.ok("median of five: at most 1.5 times as usual", sorted(ratios)[2] <= 1.5, ratios)
+
+
+@row("mariadb-away", "MariaDB away for longer than all five tries of a zone would take", seconds=300, bound=5)
+def mariadb_away(rig):
+    """writer.retry_delays=1s five times; SIGKILL to MariaDB for 20 s under load: a whole backend's absence uses up nobody's tries"""
+    def again(*names):
+        for name in names:
+            rig.stack("stop", name)
+            rig.start(name)
+    rig.finally_do(again, "writer-dc1", "writer-dc2")  # when the file was put back: the last one first
+    story.configure(rig, "writer", retry_delays="1s,1s,1s,1s,1s")
+    again("writer-dc1", "writer-dc2")
+    letters = sum(story.end_offsets("dadns.dead-letters").values())
+    rig.load.start(rate=30)
+    with rig.nemesis("MariaDB is away", alarms=("dc1 away", "dc2 away"), down=("dc2",)) as fault:
+        rig.kill("mariadb")
+        fault.fired(rig.await_exit("mariadb", 10) == 137)
+        rig.under_load(20, least=200)
+        rig.load.stop()
+        rig.start("mariadb")
+    rig.eventually(20, "both writers found it again", lambda: all(map(story.ready, ("writer-dc1", "writer-dc2"))))
+    rig.ok("nobody's tries were used up", sum(story.end_offsets("dadns.dead-letters").values()) == letters)

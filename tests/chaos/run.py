@@ -7,7 +7,7 @@ build/chaos/ROW.jsonl (the history) and ROW.json (what the checker made of it). 
     run.py --check FILE     judges a history once more
     run.py --list           which rows there are
     run.py --print          writes docs/faults.md from what build/chaos has
-SEED of the environment chooses another run.
+SEED of the environment chooses another run; PATIENCE=3 gives everything three times as long, on a busy machine.
 """
 import datetime
 import glob

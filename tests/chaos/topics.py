@@ -80,4 +80,4 @@ def take_away(topic, offsets):
     path = f"{story.STACK_DIR}/offsets.json"
     with open(path, "w") as file:
         json.dump({"partitions": [{"topic": topic, "partition": p, "offset": o} for p, o in offsets.items()], "version": 1}, file)
-    return tool("kafka.admin.DeleteRecordsCommand", "--offset-json-file", path)
+    return tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", path)
