@@ -145,8 +145,16 @@ check-integration: all $(INTEGRATION)
 check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh
 
-chaos: install-tools all $(COREDNS)
+# Loaded by LD_PRELOAD into the programs of a release build: makes chosen calls fail.
+FAULT_LIB := $(B)/libfault.so
+$(FAULT_LIB): tests/chaos/shim.c
+	@mkdir -p $(@D)
+	@echo "  cc $@"
+	@$(CC) $(CPPFLAGS) $(CSTD) $(WARN) -O2 -g -fPIC -pthread -shared -fvisibility=hidden -o $@ $< -ldl
+
+chaos: install-tools all $(COREDNS) $(FAULT_LIB)
 	@tests/chaos/test_checker.py
+	@BIN=$(B) tests/chaos/test_tools.py
 	@BIN=$(B) tests/chaos/run.py
 
 bench: install-tools all $(COREDNS) $(BENCH)

@@ -148,6 +148,7 @@ def run_apart(name, stacks):
         child.wait()
     if not os.path.exists(path):
         print(f"not ok - {name}: it left no result")
+        stacks.down()  # who knows in what state it left that; the next row gets a new one
         return False
     with open(path) as file:
         found = json.load(file)

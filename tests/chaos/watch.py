@@ -231,20 +231,32 @@ class Live:
         self.rig = rig
         self.pushed, self.judged, self.values, self.ids, self.arrived = {}, {}, {}, set(), set()
         self.lags = []  # (when, backend, zone, ms from the push to its being served)
-        self.processes = []
+        self.processes, self.seen, self.stopping = {}, set(), False
         for topic in TOPICS:
+            threading.Thread(target=self.follow, args=(topic,), daemon=True).start()
+
+    def follow(self, topic):
+        """kcat ends when no broker is left; then it is asked again, until stop()."""
+        while not self.stopping:
             # not from now on: where a partition has nothing yet, what comes meanwhile would be missed
             process = subprocess.Popen(kcat_command(topic, "-200", "-u"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            self.processes.append(process)
-            threading.Thread(target=self.follow, args=(topic, process), daemon=True).start()
+            self.processes[topic] = process
+            self.take(topic, process.stdout)
+            process.wait()
+            time.sleep(0.2)
 
-    def follow(self, topic, process):
-        for line in process.stdout:
+    def take(self, topic, lines):
+        for line in lines:
             try:
                 record, value = headers_and_value(line)
             except ValueError:
                 continue  # a row's poison
-            if topic == "dadns.status" and value is not None:
+            place = (topic, record["partition"], record["offset"])
+            if place in self.seen:
+                continue
+            self.seen.add(place)
+            # read from before the run on: what was said then is another row's
+            if topic == "dadns.status" and value is not None and record.get("ts", 0) >= self.rig.began_ms + 1000:
                 self.told(value)
             if not ours(topic, record, value, self.rig.all_zones):
                 continue
@@ -281,6 +293,7 @@ class Live:
         return self.values.get(zone, (None, None))[1]
 
     def stop(self):
-        for process in self.processes:
+        self.stopping = True
+        for process in list(self.processes.values()):
             process.kill()
             process.wait()
