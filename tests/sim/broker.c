@@ -89,8 +89,8 @@ int64_t broker_append(struct partition *partition, struct record *record)
 
 	if ((offset & (offset - 1)) == 0) {
 		partition->records =
-			xrealloc(partition->records, (size_t)(offset == 0 ? 1 : offset * 2) *
-							     sizeof(struct record *));
+			xrealloc(partition->records,
+				 (size_t)(offset == 0 ? 1 : offset * 2) * sizeof(struct record *));
 	}
 	partition->records[offset] = record;
 	record->timestamp_ms = broker_wall_ms();

@@ -351,7 +351,8 @@ static void check_place(const struct place *place)
 		}
 		if (!held->known || version_compare(held->version, value->version) != 0) {
 			broken("%s has %s at %lld, the log says %lld", place->name,
-			       history_zone(zone), held->known ? (long long)held->version.offset : -1,
+			       history_zone(zone),
+			       held->known ? (long long)held->version.offset : -1,
 			       (long long)value->version.offset);
 		}
 		if (held->deleted != value->deleted || strcmp(held->digest, value->digest) != 0) {

@@ -247,8 +247,7 @@ static void run_set(const struct call *call)
 	key->expires_us = 0;
 	for (size_t i = 3; i + 1 < call->count; i++) {
 		if (span_is_nocase(call->arguments[i], "PX")) {
-			key->expires_us =
-				stage_now_us() + number_of(call->arguments[i + 1]) * MS;
+			key->expires_us = stage_now_us() + number_of(call->arguments[i + 1]) * MS;
 		}
 	}
 	say_text(call, span_of("OK"));
@@ -331,8 +330,8 @@ static void run_time(const struct call *call)
 	(void)snprintf(digits[0], sizeof(digits[0]), "%" PRId64, now_us / SECONDS);
 	(void)snprintf(digits[1], sizeof(digits[1]), "%" PRId64, now_us % SECONDS);
 	for (size_t i = 0; i < 2; i++) {
-		items[i] = (struct redis_value){.kind = REDIS_TEXT,
-						.text = keep(span_of(digits[i]))};
+		items[i] =
+			(struct redis_value){.kind = REDIS_TEXT, .text = keep(span_of(digits[i]))};
 	}
 	*call->out = (struct redis_value){.kind = REDIS_LIST, .items = items, .count = 2};
 }
@@ -542,20 +541,20 @@ static const struct {
 	size_t arguments; /* at least, the word too */
 	void (*run)(const struct call *call);
 } commands[] = {
-	{"DECR", 2, run_decr},     {"DECRBY", 3, run_decrby},
-	{"DEL", 2, run_del},       {"EVAL", 3, run_eval},
-	{"EXISTS", 2, run_exists}, {"EXPIRE", 3, run_expire},
-	{"GET", 2, run_get},       {"HDEL", 3, run_remove},
-	{"HGET", 3, run_hget},     {"HGETALL", 2, run_hgetall},
-	{"HLEN", 2, run_llen},     {"HSET", 4, run_hset},
-	{"INCR", 2, run_incr},     {"INCRBY", 3, run_incrby},
-	{"LINDEX", 3, run_lindex}, {"LLEN", 2, run_llen},
-	{"LPOP", 2, run_lpop},     {"LRANGE", 4, run_lrange},
+	{"DECR", 2, run_decr},       {"DECRBY", 3, run_decrby},
+	{"DEL", 2, run_del},         {"EVAL", 3, run_eval},
+	{"EXISTS", 2, run_exists},   {"EXPIRE", 3, run_expire},
+	{"GET", 2, run_get},         {"HDEL", 3, run_remove},
+	{"HGET", 3, run_hget},       {"HGETALL", 2, run_hgetall},
+	{"HLEN", 2, run_llen},       {"HSET", 4, run_hset},
+	{"INCR", 2, run_incr},       {"INCRBY", 3, run_incrby},
+	{"LINDEX", 3, run_lindex},   {"LLEN", 2, run_llen},
+	{"LPOP", 2, run_lpop},       {"LRANGE", 4, run_lrange},
 	{"PEXPIRE", 3, run_pexpire}, {"RPUSH", 3, run_rpush},
-	{"SET", 3, run_set},       {"TIME", 1, run_time},
-	{"ZADD", 4, run_zadd},     {"ZCARD", 2, run_llen},
-	{"ZRANGE", 4, run_zrange}, {"ZRANGEBYSCORE", 4, run_zrangebyscore},
-	{"ZREM", 3, run_remove},   {"ZSCORE", 3, run_zscore},
+	{"SET", 3, run_set},         {"TIME", 1, run_time},
+	{"ZADD", 4, run_zadd},       {"ZCARD", 2, run_llen},
+	{"ZRANGE", 4, run_zrange},   {"ZRANGEBYSCORE", 4, run_zrangebyscore},
+	{"ZREM", 3, run_remove},     {"ZSCORE", 3, run_zscore},
 };
 
 void keeper_run(const struct span *arguments, size_t count, struct redis_value *out)

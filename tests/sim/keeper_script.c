@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* EVAL: the product's scripts as they are, in Lua 5.1 as in Redis, with redis.call and cjson.decode.
+/* EVAL: the product's scripts as they are, in Lua 5.1 as in Redis, with redis.call and
+ * cjson.decode.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -94,8 +94,8 @@ static void put_garbage(void)
 	static const char *const topics[] = {TOPIC_PUSHES, TOPIC_HEALS};
 	const struct bus_record record = {.key = span_of("a.example"),
 					  .value = span_of("{\"schema\":\"nonsense\"}")};
-	struct partition *partition = broker_partition(topics[dice_roll(2)],
-						       broker_partition_of(record.key));
+	struct partition *partition =
+		broker_partition(topics[dice_roll(2)], broker_partition_of(record.key));
 
 	fault_note(FAULT_GARBAGE);
 	(void)broker_append(partition, record_copy(&record));

@@ -181,14 +181,12 @@ static enum outcome place_store_positions(void *backend, const int32_t *partitio
 static bool shows_what_was_seen(const struct held_zone *held, const struct change *change)
 {
 	if (change->stuck_ahead) {
-		return held->known &&
-		       version_compare(held->version, change->expect->version) == 0;
+		return held->known && version_compare(held->version, change->expect->version) == 0;
 	}
 	if (change->expect->absent) {
 		return !held->known || held->deleted;
 	}
-	return held->known && !held->deleted &&
-	       strcmp(held->digest, change->expect->digest) == 0;
+	return held->known && !held->deleted && strcmp(held->digest, change->expect->digest) == 0;
 }
 
 /* What is to be done about one zone; true: it is to be written. */

@@ -215,9 +215,9 @@ void http_ask(struct process *process, const struct asked *asked, int64_t patien
 	request->http = http;
 	request->asked = *asked; /* whoever asked may be gone before it is handled */
 	request->asked.traceparent = xstrdup(asked->traceparent);
-	request->asked.body = (struct span){xstrndup(asked->body.data == NULL ? "" : asked->body.data,
-						     asked->body.len),
-					    asked->body.len};
+	request->asked.body = (struct span){
+		xstrndup(asked->body.data == NULL ? "" : asked->body.data, asked->body.len),
+		asked->body.len};
 	request->client = stage_thread();
 	(void)thread_start(process, handle, request);
 	while (!request->arrived && stage_now_us() < until_us &&

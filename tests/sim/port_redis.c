@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* common/redis.h on the model of Redis: commands arrive in their order, each a moment later, and are
- * answered in that order; an answer may be late or never come though the command was carried out.
+/* common/redis.h on the model of Redis: commands arrive in their order, each a moment later, and
+ * are answered in that order; an answer may be late or never come though the command was carried
+ * out.
  */
 #include "common/redis.h"
 
@@ -112,10 +113,10 @@ void redis_ask(struct redis *redis, const struct span *arguments, size_t count, 
 				      .until_us = stage_now_us() + timeout_ms * MS,
 				      .answered_us = NEVER};
 	for (size_t i = 0; i < count; i++) {
-		question->arguments[i] = (struct span){
-			xstrndup(arguments[i].data == NULL ? "" : arguments[i].data,
-				 arguments[i].len),
-			arguments[i].len};
+		question->arguments[i] =
+			(struct span){xstrndup(arguments[i].data == NULL ? "" : arguments[i].data,
+					       arguments[i].len),
+				      arguments[i].len};
 	}
 	if (redis->first == NULL) {
 		redis->first = question;
@@ -129,9 +130,9 @@ void redis_ask(struct redis *redis, const struct span *arguments, size_t count, 
 		question->until_us = stage_now_us(); /* fails at once */
 		return;
 	}
-	redis->arrives_us = (redis->arrives_us > stage_now_us() ? redis->arrives_us
-								: stage_now_us()) +
-			    dice_delay_us(100);
+	redis->arrives_us =
+		(redis->arrives_us > stage_now_us() ? redis->arrives_us : stage_now_us()) +
+		dice_delay_us(100);
 	stage_at(redis->arrives_us, arrive, question);
 	stage_at(question->until_us, wake, redis);
 }

@@ -34,7 +34,8 @@
 #define EPOCH 1000
 #define REST_US (900 * SECONDS) /* over that long nothing may go on */
 #define LOOK_US (2 * SECONDS)
-#define HANGS_S 30 /* of the processor's time */
+#define HANGS_S 30   /* of the processor's time */
+#define SLEEPS_S 300 /* of the clock's: something really waits */
 #define JOBS_MAX 64
 
 /* What all histories were, in memory that they share. */
@@ -61,8 +62,8 @@ static bool is_at_rest(void)
 {
 	if (stage_now_us() >= until_us) {
 		(void)checker_is_quiet(true);
-		broken("no rest: %s", cast_unready() != NULL ? cast_unready()
-							     : "something is stuck");
+		broken("no rest: %s",
+		       cast_unready() != NULL ? cast_unready() : "something is stuck");
 	}
 	if (stage_now_us() >= next_look_us) {
 		next_look_us = stage_now_us() + LOOK_US;
@@ -137,6 +138,7 @@ static pid_t play_apart(uint64_t seed)
 
 	if (child == 0) {
 		(void)setrlimit(RLIMIT_CPU, &(struct rlimit){HANGS_S, HANGS_S + 1});
+		(void)alarm(SLEEPS_S);
 		play(seed);
 		(void)fflush(stdout);
 		_exit(0);
@@ -152,7 +154,9 @@ static void tell_failure(uint64_t seed, int status)
 {
 	if (WIFSIGNALED(status)) {
 		(void)fprintf(stderr, "    %s\n",
-			      WTERMSIG(status) == SIGXCPU ? "it hangs" : strsignal(WTERMSIG(status)));
+			      WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGALRM
+				      ? "it hangs"
+				      : strsignal(WTERMSIG(status)));
 	}
 	(void)fprintf(stderr, "seed %llu failed: make sim SEED=%llu\n", (unsigned long long)seed,
 		      (unsigned long long)seed);
@@ -196,8 +200,7 @@ static void print_sums(double took_s, uint64_t first, uint64_t last, uint64_t fa
 		     "%llu failed\n",
 		     (unsigned long long)(sums->histories + failures), took_s,
 		     (double)sums->histories / took_s, (double)sums->virtual_ms / 1000 / took_s,
-		     (unsigned long long)first,
-		     (unsigned long long)last,
+		     (unsigned long long)first, (unsigned long long)last,
 		     (unsigned long long)failures);
 	(void)printf("%llu pushes, %llu acknowledged, %llu changes of a backend\n",
 		     (unsigned long long)sums->pushes, (unsigned long long)sums->acknowledged,
