@@ -116,8 +116,41 @@ static bool is_against_the_rules(size_t zone, const struct push_event *push)
 	    version_compare(now->version, push->seen) > 0) {
 		return true;
 	}
-	return (push->op == PUSH_DELETE && (now == NULL || strcmp(now->owner, push->owner) != 0)) ||
-	       push->mass;
+	if (push->op == PUSH_DELETE && now == NULL && !push->has_seen) {
+		return true; /* there is nothing to delete; a held one is remembered all the same */
+	}
+	if (push->op == PUSH_DELETE && now != NULL && strcmp(now->owner, push->owner) != 0) {
+		return true;
+	}
+	return push->mass;
+}
+
+/* The held copy of what stands, which was taken unchecked. */
+static bool confirms(size_t zone, const struct push_event *push)
+{
+	const struct value *now = newest(zone);
+
+	return now != NULL && now->unchecked && push->has_seen && !push->unchecked &&
+	       event_id_equal(&now->id, &push->id);
+}
+
+static void accept(size_t zone, const struct push_event *push, struct version version,
+		   int64_t number)
+{
+	struct value *value;
+
+	if (counts[zone] == VALUES_MAX) {
+		broken("more values than the checker has room for");
+	}
+	value = &values[zone][counts[zone]++];
+	*value = (struct value){.version = version,
+				.id = push->id,
+				.number = number,
+				.deleted = push->op == PUSH_DELETE,
+				.unchecked = push->unchecked};
+	(void)snprintf(value->owner, sizeof(value->owner), "%s", push->owner);
+	(void)snprintf(value->digest, sizeof(value->digest), "%s",
+		       push->digest == NULL ? "" : push->digest);
 }
 
 static void judge_again(const struct partition *partition, int64_t offset)
@@ -125,7 +158,6 @@ static void judge_again(const struct partition *partition, int64_t offset)
 	const struct record *record = partition->records[offset];
 	int64_t number = history_number_of(record_header(record, "traceparent"));
 	struct push_event push = {0};
-	struct value *value;
 	struct reason why;
 	int64_t zone;
 
@@ -139,26 +171,15 @@ static void judge_again(const struct partition *partition, int64_t offset)
 	if (number >= 0) {
 		is_in_log[number] = true;
 	}
-	if (!was_taken((size_t)zone, &push.id)) {
-		if (is_against_the_rules((size_t)zone, &push)) {
-			if (number >= 0) {
-				is_refused[number] = true;
-			}
-		} else {
-			if (counts[zone] == VALUES_MAX) {
-				broken("more values than the checker has room for");
-			}
-			value = &values[zone][counts[zone]++];
-			*value = (struct value){
-				.version = {epochs[partition->number], offset},
-				.id = push.id,
-				.number = number,
-				.deleted = push.op == PUSH_DELETE,
-				.unchecked = push.unchecked,
-			};
-			(void)snprintf(value->owner, sizeof(value->owner), "%s", push.owner);
-			(void)snprintf(value->digest, sizeof(value->digest), "%s",
-				       push.digest == NULL ? "" : push.digest);
+	if (confirms((size_t)zone, &push)) {
+		accept((size_t)zone, &push, (struct version){epochs[partition->number], offset},
+		       number);
+	} else if (!was_taken((size_t)zone, &push.id)) {
+		if (!is_against_the_rules((size_t)zone, &push)) {
+			accept((size_t)zone, &push,
+			       (struct version){epochs[partition->number], offset}, number);
+		} else if (number >= 0) {
+			is_refused[number] = true;
 		}
 	}
 	push_event_finish(&push);
@@ -278,7 +299,8 @@ static struct version version_of(size_t number)
 {
 	const struct said *said = history_said(number);
 
-	for (size_t i = 0; i < counts[said->zone]; i++) {
+	/* the last: a held copy may have made it the next value again */
+	for (size_t i = counts[said->zone]; i-- > 0;) {
 		if (values[said->zone][i].number == (int64_t)number) {
 			return values[said->zone][i].version;
 		}
