@@ -28,8 +28,10 @@ struct value {
 
 static struct value values[ZONES][VALUES_MAX];
 static size_t counts[ZONES];
-/* Pushes that a rule refused, by their number. */
+/* Pushes that a rule refused, by their number: as a delete of what was not theirs, or not there; or
+ * because one that was taken without asking Redis came first. */
 static bool is_refused[SAID_MAX];
+static bool is_overtaken[SAID_MAX];
 static bool is_in_log[SAID_MAX];
 static int64_t epochs[PARTITIONS];
 
@@ -73,9 +75,9 @@ bool checker_is_quiet(bool tell)
 		}
 		return false;
 	}
-	if (keeper_has("dadns:hold:zone:")) {
+	if (keeper_has("dadns:hold:zone:", "") || keeper_has("dadns:retry:", ":due")) {
 		if (tell) {
-			trace("pushes are still held");
+			trace("something still waits in Redis");
 		}
 		return false;
 	}
@@ -101,6 +103,24 @@ static bool was_taken(size_t zone, const struct event_id *id)
 	return false;
 }
 
+/* C1: what overtook it must not have been answered before it was said. */
+static bool overtakes(size_t zone, const struct push_event *push, int64_t number)
+{
+	const struct value *now = newest(zone);
+
+	if (!push->has_seen || now == NULL || !now->unchecked ||
+	    version_compare(now->version, push->seen) <= 0) {
+		return false;
+	}
+	if (number >= 0 && now->number >= 0 &&
+	    history_said((size_t)now->number)->answered_us <
+		    history_said((size_t)number)->asked_us) {
+		broken("C1: #%lld of %s was held and refused for #%lld, which is older",
+		       (long long)number, history_zone(zone), (long long)now->number);
+	}
+	return true;
+}
+
 static bool is_against_the_rules(size_t zone, const struct push_event *push)
 {
 	const struct value *now = newest(zone);
@@ -110,10 +130,6 @@ static bool is_against_the_rules(size_t zone, const struct push_event *push)
 	}
 	if (push->only_if == ONLY_IF_VERSION &&
 	    (now == NULL || version_compare(now->version, push->only_if_version) != 0)) {
-		return true;
-	}
-	if (push->has_seen && now != NULL && now->unchecked &&
-	    version_compare(now->version, push->seen) > 0) {
 		return true;
 	}
 	if (push->op == PUSH_DELETE && now == NULL && !push->has_seen) {
@@ -175,11 +191,13 @@ static void judge_again(const struct partition *partition, int64_t offset)
 		accept((size_t)zone, &push, (struct version){epochs[partition->number], offset},
 		       number);
 	} else if (!was_taken((size_t)zone, &push.id)) {
-		if (!is_against_the_rules((size_t)zone, &push)) {
+		bool overtaken = overtakes((size_t)zone, &push, number);
+
+		if (!overtaken && !is_against_the_rules((size_t)zone, &push)) {
 			accept((size_t)zone, &push,
 			       (struct version){epochs[partition->number], offset}, number);
 		} else if (number >= 0) {
-			is_refused[number] = true;
+			(overtaken ? is_overtaken : is_refused)[number] = true;
 		}
 	}
 	push_event_finish(&push);
@@ -323,7 +341,7 @@ static void check_acknowledged(void)
 			       history_zone(said->zone));
 		}
 		if (version_is_none(version)) {
-			if (!is_refused[late]) {
+			if (!is_refused[late] && !is_overtaken[late]) {
 				broken("C1: #%zu of %s was acknowledged and nobody refused it",
 				       late, history_zone(said->zone));
 			}
@@ -355,6 +373,41 @@ static void check_refused(void)
 	}
 }
 
+/* --- what was given up ----------------------------------------------------------------------- */
+
+#define TRIES "6" /* the first, and one for each of writer.retry_delays */
+
+/* Is there a dead letter of this version for this backend? */
+static bool is_dead(const struct place *place, size_t zone, struct version version)
+{
+	for (int32_t i = 0; i < PARTITIONS; i++) {
+		const struct partition *letters = broker_partition(TOPIC_DEAD_LETTERS, i);
+
+		for (int64_t offset = 0; offset < letters->high; offset++) {
+			const struct record *letter = letters->records[offset];
+			struct zone_event value = {0};
+			struct reason why;
+			bool is_it;
+
+			if (!span_is(letter->key, history_zone(zone)) ||
+			    !span_is(record_header(letter, "dlq.backend"), place->name) ||
+			    zone_event_decode_summary(letter->value, &value, &why) != OK) {
+				continue;
+			}
+			is_it = version_compare(value.version, version) == 0;
+			zone_event_finish(&value);
+			if (is_it && !span_is(record_header(letter, "dlq.attempts"), TRIES)) {
+				broken("%s was given up for %s after other than " TRIES " tries",
+				       history_zone(zone), place->name);
+			}
+			if (is_it) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* --- what is served -------------------------------------------------------------------------- */
 
 /* Every place shows the log's newest value of every zone, and nothing else. */
@@ -370,6 +423,10 @@ static void check_place(const struct place *place)
 				       history_zone(zone));
 			}
 			continue;
+		}
+		if ((!held->known || version_compare(held->version, value->version) < 0) &&
+		    is_dead(place, zone, value->version)) {
+			continue; /* a human was told */
 		}
 		if (!held->known || version_compare(held->version, value->version) != 0) {
 			broken("%s has %s at %lld, the log says %lld", place->name,
