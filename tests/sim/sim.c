@@ -42,6 +42,7 @@
 struct sums {
 	_Atomic uint64_t histories;
 	_Atomic uint64_t pushes, acknowledged, changes, starts;
+	_Atomic uint64_t doubles, losses;
 	_Atomic uint64_t virtual_ms;
 	_Atomic uint64_t faults[FAULTS];
 };
@@ -104,6 +105,8 @@ static void add_up(void)
 	sums->acknowledged += history_acknowledged();
 	sums->changes += place_named("east")->changes + place_named("west")->changes;
 	sums->virtual_ms += (uint64_t)(stage_now_us() / MS - 1000000);
+	sums->doubles += faults_are_double();
+	sums->losses += checker_losses();
 	for (int i = 0; i < FAULTS; i++) {
 		sums->faults[i] += fault_count((enum fault)i);
 	}
@@ -205,6 +208,10 @@ static void print_sums(double took_s, uint64_t first, uint64_t last, uint64_t fa
 	(void)printf("%llu pushes, %llu acknowledged, %llu changes of a backend\n",
 		     (unsigned long long)sums->pushes, (unsigned long long)sums->acknowledged,
 		     (unsigned long long)sums->changes);
+	(void)printf(
+		"%llu histories with Kafka and Redis both out of reach, in which %llu acknowledged "
+		"pushes lost their place\n",
+		(unsigned long long)sums->doubles, (unsigned long long)sums->losses);
 	(void)printf("faults:");
 	for (int i = 0; i < FAULTS; i++) {
 		if (sums->faults[i] > 0) {
