@@ -127,7 +127,7 @@ else
 endif
 
 sim-mutants: $(B)/tests/sim/sim
-	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
+	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' MODELS='$(SIM_O)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
 		LAST='$(LIBS) -llua5.1' tests/sim/mutants.sh $(MUTANTS)
 
 coredns: $(COREDNS)
