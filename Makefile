@@ -107,7 +107,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 # The simulation: the product's own code on models of Kafka, clock, threads, HTTP and backends, which
 # come first at link time (docs/decisions/0011). Its children wrap what the models answer.
 SIM_O := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/tests/sim/main_of_ingest.o
-SIM_WRAP := getrandom clock_gettime $(addprefix pthread_,create join $(addprefix mutex_,init destroy lock unlock) \
+SIM_WRAP := getrandom clock_gettime nanosleep $(addprefix pthread_,create join $(addprefix mutex_,init destroy lock unlock) \
 	$(addprefix rwlock_,init destroy rdlock wrlock unlock) $(addprefix cond_,init destroy wait timedwait signal broadcast))
 $(B)/tests/sim/main_of_ingest.o: services/ingest/main.c
 	@mkdir -p $(@D)
@@ -127,7 +127,7 @@ else
 endif
 
 sim-mutants: $(B)/tests/sim/sim
-	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
+	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' MODELS='$(SIM_O)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
 		LAST='$(LIBS) -llua5.1' tests/sim/mutants.sh $(MUTANTS)
 
 coredns: $(COREDNS)

@@ -6,6 +6,7 @@
 
 #include "common/event.h"
 #include "tests/sim/dice.h"
+#include "tests/sim/history.h"
 #include "tests/sim/trace.h"
 
 #define CONSUMERS_MAX 4096
@@ -99,8 +100,10 @@ int64_t broker_append(struct partition *partition, struct record *record)
 		record->visible_us = partition->records[offset - 1]->visible_us;
 	}
 	stage_at(record->visible_us, wake_consumers, NULL);
-	trace("append %s/%d@%lld %.*s%s", partition->topic, partition->number, (long long)offset,
-	      (int)record->key.len, record->key.data, record->is_null ? " null" : "");
+	trace("append %s/%d@%lld %.*s%s, of #%lld", partition->topic, partition->number,
+	      (long long)offset, (int)record->key.len, record->key.data,
+	      record->is_null ? " null" : "",
+	      (long long)history_number_of(record_header(record, "traceparent")));
 	return offset;
 }
 

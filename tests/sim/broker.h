@@ -5,8 +5,8 @@
  * Nothing that was ever appended is forgotten here: `gone` records are those that no consumer gets
  * any more, the checker still sees them.
  *
- * bus_producer and bus_consumer are common/bus.h's own structs; broker_producer.c and
- * broker_consumer.c are what stands in for bus_*.c at link time.
+ * bus_producer and bus_consumer are common/bus.h's own structs; broker_producer.c,
+ * broker_consumer.c and broker_look.c are what stands in for bus_*.c at link time.
  */
 #ifndef TESTS_SIM_BROKER_H
 #define TESTS_SIM_BROKER_H
@@ -54,6 +54,9 @@ int64_t broker_hears_again_us(const struct process *process);
 bool broker_is_frozen(void); /* away, but what is on the wire is not lost */
 void broker_go_away(int64_t until_us, bool frozen);
 int64_t broker_wall_ms(void);
+
+/* What a consumer gets; bus_message_destroy frees it. */
+struct bus_message *broker_message(const struct partition *partition, int64_t offset);
 
 /* Keeps the last record of each key among those older than `lag_ms`. */
 void broker_compact(struct partition *partition, int64_t lag_ms);

@@ -178,13 +178,14 @@ static void assign(struct bus_consumer *consumer)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static struct bus_message *message_of(const struct record *record, const struct part *part)
+struct bus_message *broker_message(const struct partition *partition, int64_t offset)
 {
+	const struct record *record = partition->records[offset];
 	struct bus_message *message = xcalloc(1, sizeof(*message));
 
-	*message = (struct bus_message){.topic = part->partition->topic,
-					.partition = part->partition->number,
-					.offset = part->position,
+	*message = (struct bus_message){.topic = partition->topic,
+					.partition = partition->number,
+					.offset = offset,
 					.timestamp_ms = record->timestamp_ms,
 					.key = record->key,
 					.value = record->value,
@@ -229,7 +230,6 @@ static void settle_position(const struct bus_consumer *consumer, struct part *pa
 static struct bus_message *next_of(struct bus_consumer *consumer, struct part *part)
 {
 	const struct partition *partition = part->partition;
-	struct bus_message *message;
 
 	if (part->paused) {
 		return NULL;
@@ -242,9 +242,7 @@ static struct bus_message *next_of(struct bus_consumer *consumer, struct part *p
 	if (partition->records[part->position]->visible_us > stage_now_us()) {
 		return NULL;
 	}
-	message = message_of(partition->records[part->position], part);
-	part->position++;
-	return message;
+	return broker_message(partition, part->position++);
 }
 
 static struct bus_message *fetch(struct bus_consumer *consumer)
@@ -380,64 +378,4 @@ void bus_consumer_close(struct bus_consumer *consumer)
 		group_leave(consumer);
 	}
 	consumer->closed = true;
-}
-
-/* --- looks at the cluster -------------------------------------------------------------------- */
-
-static bool look(const struct process *process, int timeout_ms)
-{
-	int64_t until_us = stage_now_us() + timeout_ms * MS;
-
-	stage_wait_until(stage_now_us() + dice_delay_us(500));
-	while (!broker_hears(process)) {
-		if (stage_now_us() >= until_us) {
-			return false;
-		}
-		stage_wait_until(until_us < broker_hears_again_us(process)
-					 ? until_us
-					 : broker_hears_again_us(process));
-	}
-	return true;
-}
-
-enum outcome bus_watermarks(struct bus_consumer *consumer, const char *topic, int32_t partition,
-			    int64_t *low, int64_t *high, int timeout_ms, struct reason *why)
-{
-	const struct partition *at = broker_partition(topic, partition);
-
-	if (!look(consumer->process, timeout_ms)) {
-		return because(TEMPFAIL, why, "%s/%d: timed out", topic, partition);
-	}
-	*low = at->low;
-	*high = at->high;
-	return OK;
-}
-
-enum outcome bus_partitions(struct bus_consumer *consumer, const char *topic, int32_t *count,
-			    int timeout_ms, struct reason *why)
-{
-	if (!look(consumer->process, timeout_ms)) {
-		return because(TEMPFAIL, why, "%s: timed out", topic);
-	}
-	*count = PARTITIONS;
-	return OK;
-}
-
-enum outcome bus_fetch_one(const struct bus_config *config, const char *topic, int32_t partition,
-			   int64_t offset, int timeout_ms, struct bus_message **out,
-			   struct reason *why)
-{
-	struct part part = {.partition = broker_partition(topic, partition), .position = offset};
-
-	(void)config;
-	if (!look(stage_process(), timeout_ms)) {
-		return because(TEMPFAIL, why, "%s/%d: timed out", topic, partition);
-	}
-	if (offset < part.partition->low || offset >= part.partition->high ||
-	    part.partition->records[offset]->gone) {
-		return because(PERMFAIL, why, "%s/%d@%lld: not there any more", topic, partition,
-			       (long long)offset);
-	}
-	*out = message_of(part.partition->records[offset], &part);
-	return OK;
 }

@@ -8,10 +8,13 @@
 #define TESTS_SIM_CHECKER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is there nothing left to do? `tell`: say into the trace what is. */
 bool checker_is_quiet(bool tell);
 /* Ends the history with a text if a promise is broken. */
 void checker_check(void);
+/* Acknowledged pushes that lost their place while Kafka and Redis were both out of reach. */
+size_t checker_losses(void);
 
 #endif

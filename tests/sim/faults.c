@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/faults.h"
 
+#include <stddef.h>
+
 #include "tests/sim/dice.h"
 
 static const char *const names[FAULTS] = {
@@ -41,6 +43,31 @@ const char *fault_name(enum fault fault)
 	return names[fault];
 }
 
+/* With these a door may hold pushes; with those it may not be able to ask whether it does. */
+static const enum fault of_kafka[] = {FAULT_FREEZE,      FAULT_CUT_OFF,  FAULT_BROKER_FROZEN,
+				      FAULT_BROKER_DOWN, FAULT_LOST_ACK, FAULT_PRODUCER_FATAL};
+static const enum fault of_redis[] = {FAULT_REDIS_AWAY, FAULT_REDIS_SLOW};
+static bool is_double;
+
+static bool any(const enum fault *kinds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (on[kinds[i]]) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void none(const enum fault *kinds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		on[kinds[i]] = false;
+	}
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 void faults_begin(void)
 {
 	int64_t share = dice_between(15, 60);
@@ -48,6 +75,19 @@ void faults_begin(void)
 	for (int i = 0; i < FAULTS; i++) {
 		on[i] = dice_percent(share);
 	}
+	if (any(of_kafka, COUNT(of_kafka)) && any(of_redis, COUNT(of_redis)) && !dice_percent(20)) {
+		if (dice_percent(70)) {
+			none(of_redis, COUNT(of_redis));
+		} else {
+			none(of_kafka, COUNT(of_kafka));
+		}
+	}
+	is_double = any(of_kafka, COUNT(of_kafka)) && any(of_redis, COUNT(of_redis));
+}
+
+bool faults_are_double(void)
+{
+	return is_double;
 }
 
 void faults_end(void)

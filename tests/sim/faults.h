@@ -44,6 +44,9 @@ enum fault {
 const char *fault_name(enum fault fault);
 /* Draws the kinds of this history; they are on from now. */
 void faults_begin(void);
+/* Kafka and Redis may both be out of reach: the one case in which a held push may lose its place
+ * (I12). Everything else is promised even then. */
+bool faults_are_double(void);
 void faults_end(void);
 /* Shall this one happen here and now? Counts it and says so if it does. */
 bool fault_strikes(enum fault fault, int64_t percent);

@@ -607,14 +607,17 @@ void keeper_go_back(void)
 	keys = copy_of(&older);
 }
 
-bool keeper_has(const char *prefix)
+bool keeper_has(const char *beginning, const char *end)
 {
-	size_t len = strlen(prefix);
+	size_t first = strlen(beginning);
+	size_t last = strlen(end);
 
 	for (size_t i = 0; i < keys.count; i++) {
 		const struct key *key = &keys.items[i];
 
-		if (key->name.len >= len && memcmp(key->name.data, prefix, len) == 0 &&
+		if (key->name.len >= first + last &&
+		    memcmp(key->name.data, beginning, first) == 0 &&
+		    memcmp(key->name.data + key->name.len - last, end, last) == 0 &&
 		    (key->expires_us == 0 || key->expires_us > stage_now_us())) {
 			return true;
 		}

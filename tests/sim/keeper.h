@@ -18,8 +18,8 @@ void keeper_run(const struct span *arguments, size_t count, struct redis_value *
 void keeper_forget(void);
 void keeper_keep_copy(void);
 void keeper_go_back(void);
-/* Does a key with this beginning exist? */
-bool keeper_has(const char *prefix);
+/* Does a key with this beginning and this end exist? */
+bool keeper_has(const char *beginning, const char *end);
 
 /* Who can reach it. */
 bool keeper_is_up(void);

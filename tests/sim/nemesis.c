@@ -122,7 +122,7 @@ static void strike_keeper(enum fault fault)
 {
 	if (fault == FAULT_REDIS_AWAY) {
 		keeper_go_away(in_s(1, 20));
-	} else if (keeper_has("dadns:hold:zone:")) {
+	} else if (keeper_has("dadns:hold:zone:", "")) {
 		return;
 	} else if (fault == FAULT_REDIS_FORGETS) {
 		keeper_forget();
@@ -196,7 +196,7 @@ static void *rage(void *context)
 		if (dice_percent(20)) {
 			place_keep_copy(some_place());
 		}
-		if (dice_percent(20) && !keeper_has("dadns:hold:zone:")) {
+		if (dice_percent(20) && !keeper_has("dadns:hold:zone:", "")) {
 			keeper_keep_copy();
 		}
 		if (fault_is_on(fault)) {

@@ -77,6 +77,34 @@ static void wake(void *context)
 	}
 }
 
+/* The last of its arguments say what it is about. */
+static void trace_question(const struct question *question)
+{
+	struct buf line = BUF_INIT(4096);
+
+	for (size_t i = 0; tracing && i < question->count; i++) {
+		struct span argument = question->arguments[i];
+
+		if (argument.len > 60 || span_has_byte(argument, '\n')) {
+			argument.len = argument.len > 24 ? 24 : argument.len;
+		}
+		buf_add_byte(&line, ' ');
+		buf_add(&line, argument);
+	}
+	for (size_t i = 0; i < line.len; i++) {
+		line.data[i] = line.data[i] == '\n' ? ' ' : line.data[i];
+	}
+	if (question->value.kind == REDIS_TEXT) {
+		buf_addf(&line, " -> %.*s",
+			 question->value.text.len > 24 ? 24 : (int)question->value.text.len,
+			 question->value.text.data);
+	} else if (question->value.kind == REDIS_NUMBER) {
+		buf_addf(&line, " -> %lld", (long long)question->value.number);
+	}
+	trace("redis for %s:%s", question->redis->process->name, buf_text(&line));
+	buf_finish(&line);
+}
+
 static void arrive(void *context)
 {
 	struct question *question = context;
@@ -90,6 +118,7 @@ static void arrive(void *context)
 		return;
 	}
 	keeper_run(question->arguments, question->count, &question->value);
+	trace_question(question);
 	question->answered_us = stage_now_us() + dice_delay_us(100);
 	if (fault_strikes(FAULT_REDIS_SLOW, 10)) {
 		question->answered_us += dice_between(20, 3000) * MS;

@@ -31,6 +31,7 @@ int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until);
 int __wrap_pthread_cond_signal(pthread_cond_t *cond);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *cond);
+int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left);
 /* clang-format on */
 
 /* What lies in a mutex, an rwlock or a cond. */
@@ -62,6 +63,18 @@ int __wrap_pthread_join(pthread_t thread, void **result)
 	assert(result == NULL); /* nobody here asks for it */
 	while (!thread_is_done(other)) {
 		stage_wait_until(NEVER);
+	}
+	return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
+{
+	int64_t until_us =
+		stage_now_us() + (int64_t)wanted->tv_sec * SECONDS + wanted->tv_nsec / 1000;
+
+	(void)left;
+	while (stage_now_us() < until_us) {
+		stage_wait_until(until_us);
 	}
 	return 0;
 }
