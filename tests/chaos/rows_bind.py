@@ -69,7 +69,7 @@ def f27(rig):
     rig.ok("pushes were acknowledged meanwhile", rig.load.acked > before)
     for name in ("writer-ns1", "writer-dc1"):
         rig.ok(f"{name} did not end", story.alive(name))
-        rig.eventually(20, f"{name} is ready again", lambda: story.ready(name) or faults.unready_why(name))
+        rig.eventually(45, f"{name} is ready again", lambda: story.ready(name) or faults.unready_why(name))
 
 
 @row("F28", "two writers of one named")
@@ -79,13 +79,13 @@ def f28(rig):
     rig.finally_do(story.stack, "stop", "writer-ns1-2")
     with rig.nemesis("a second writer-ns1") as fault:
         rig.start("writer-ns1-2", nowait=True)
-        rig.eventually(10, "the second one is not ready and says why",
+        rig.eventually(30, "the second one is not ready and says why",
                        lambda: "in use by another writer" in faults.unready_why("writer-ns1-2") or faults.unready_why("writer-ns1-2"))
         time.sleep(3)
         rig.ok("the first one is not disturbed", story.ready("writer-ns1"))
         fault.fired(story.alive("writer-ns1-2"))
         rig.kill("writer-ns1")
-        rig.eventually(20, "the second one takes over when the first is killed", lambda: story.ready("writer-ns1-2"))
+        rig.eventually(45, "the second one takes over when the first is killed", lambda: story.ready("writer-ns1-2"))
     rig.stack("stop", "writer-ns1-2")
     position = story.log_size("writer-ns1")
     rig.start("writer-ns1", args="--kafka.group.instance.id=ns1", nowait=True)
@@ -110,7 +110,7 @@ def f40(rig):
             fault.fired(rig.await_exit("ns1", 5) == 137)
             rig.start("ns1")
     rig.load.stop()
-    rig.eventually(20, "the writer is ready", lambda: story.ready("writer-ns1"))
+    rig.eventually(45, "the writer is ready", lambda: story.ready("writer-ns1"))
     faults.restart(rig, "ns1")  # what its NZD says, and nothing else
 
 
@@ -128,7 +128,7 @@ def f41(rig):
     rig.finally_do(lambda: story.alive("ns1") or story.start("ns1"))
     rig.finally_do(put, before)
     rig.ok("a zone is pushed", story.push(ours, story.zone_text(ours, 1)) == "ok")
-    rig.eventually(10, "and served", lambda: story.serial("ns1", ours) == 1)
+    rig.eventually(30, "and served", lambda: story.serial("ns1", ours) == 1)
     rig.load.start(rate=20)
     path = faults.zone_file("ns1", ours)
     with rig.nemesis("named.conf names a zone that NZD has too", down=("ns1",)) as fault:
@@ -138,10 +138,10 @@ def f41(rig):
         rig.start("ns1", nowait=True)
         code = rig.await_exit("ns1", 15)
         fault.fired(code not in (0, None) and bool(faults.log_has("ns1", position, "already exists")))
-        rig.eventually(10, "writer-ns1 says that its backend is away", lambda: not story.ready("writer-ns1"))
+        rig.eventually(30, "writer-ns1 says that its backend is away", lambda: not story.ready("writer-ns1"))
         put(before)
         rig.start("ns1")
-    rig.eventually(15, "without the line it is back", lambda: story.ready("writer-ns1") and story.serial("ns1", ours) == 1)
+    rig.eventually(45, "without the line it is back", lambda: story.ready("writer-ns1") and story.serial("ns1", ours) == 1)
 
     static = f"{story.STACK_DIR}/ns1/static.db"
     with open(static, "w") as file:
@@ -150,18 +150,18 @@ def f41(rig):
         put(before + f'zone "{theirs}" {{ type primary; file "{static}"; }};\n')
         rig.stack("stop", "ns1")
         rig.start("ns1")
-        fault.fired(wait_for(5, lambda: story.serial("ns1", theirs) == 77))
+        fault.fired(wait_for(30, lambda: story.serial("ns1", theirs) == 77))
         rig.ok("it is acknowledged", story.push(theirs, story.zone_text(theirs, 5)) == "ok")
-        rig.eventually(10, "the others serve it", lambda: story.serial("ns2", theirs) == 5)
-        rig.eventually(10, "for ns1 it is retrying, with a reason", lambda: faults.status("ns1", theirs).get("state") == "retrying"
+        rig.eventually(30, "the others serve it", lambda: story.serial("ns2", theirs) == 5)
+        rig.eventually(30, "for ns1 it is retrying, with a reason", lambda: faults.status("ns1", theirs).get("state") == "retrying"
                        and bool(faults.status("ns1", theirs).get("reason")))
         rig.stack("stop", "ns1")
         rig.start("ns1")
-        rig.eventually(5, "it is not in NZD, or named would not have started", lambda: story.serial("ns1", theirs) == 77)
+        rig.eventually(30, "it is not in NZD, or named would not have started", lambda: story.serial("ns1", theirs) == 77)
     put(before)
     faults.restart(rig, "ns1")
     rig.ok("without named.conf's own it is acknowledged once more", story.push(theirs, story.zone_text(theirs, 6)) == "ok")
-    rig.eventually(15, "and served by ns1 too", lambda: story.serial("ns1", theirs) == 6)
+    rig.eventually(45, "and served by ns1 too", lambda: story.serial("ns1", theirs) == 6)
 
 
 @row("F42", "zone file broken on disk")
@@ -170,7 +170,7 @@ def f42(rig):
     zone, other = f"broken-{story.RUN}.example", f"broken2-{story.RUN}.example"
     for name in (zone, other):
         rig.ok("pushed", story.push(name, story.zone_text(name, 1)) == "ok")
-        rig.eventually(10, "and served", lambda: story.serial("ns1", name) == 1)
+        rig.eventually(30, "and served", lambda: story.serial("ns1", name) == 1)
     rig.load.start(rate=20)
     with rig.nemesis("garbage in two zone files", down=("ns1",)) as fault:
         for name in (zone, other):
@@ -184,20 +184,20 @@ def f42(rig):
         time.sleep(0.5)
         rig.ok("old content is served", story.serial("ns1", zone) == 1)
         rig.ok("a push of the other one is acknowledged", story.push(other, story.zone_text(other, 2)) == "ok")
-        rig.eventually(10, "and served: its file is written anew", lambda: story.serial("ns1", other) == 2)
+        rig.eventually(30, "and served: its file is written anew", lambda: story.serial("ns1", other) == 2)
         rig.stack("stop", "ns1")
         rig.start("ns1")
-        fault.fired(wait_for(5, lambda: story.serial("ns1", zone) == "SERVFAIL"))
+        fault.fired(wait_for(30, lambda: story.serial("ns1", zone) == "SERVFAIL"))
     value = faults.log_value(zone)
     faults.heal("ns1", zone, value, saw_version=value["version"])
-    rig.eventually(15, "a heal of what an audit would find makes it served again", lambda: story.serial("ns1", zone) == 1 or story.serial("ns1", zone))
-    rig.eventually(5, "with its digest", lambda: faults.served_digest("ns1", zone) == value["digest"])
+    rig.eventually(45, "a heal of what an audit would find makes it served again", lambda: story.serial("ns1", zone) == 1 or story.serial("ns1", zone))
+    rig.eventually(30, "with its digest", lambda: faults.served_digest("ns1", zone) == value["digest"])
     with rig.nemesis("garbage in a file, and the writer's position is lost", down=("ns1",)) as fault:
         with open(faults.zone_file("ns1", zone), "a") as file:
             file.write("more ( garbage\n")
         rig.stack("stop", "ns1")
         rig.start("ns1")
-        fault.fired(wait_for(5, lambda: story.serial("ns1", zone) == "SERVFAIL"))
+        fault.fired(wait_for(30, lambda: story.serial("ns1", zone) == "SERVFAIL"))
         rig.stack("stop", "writer-ns1")
         os.unlink(f"{faults.zones_dir('ns1')}/.positions")
         rig.start("writer-ns1")
@@ -209,7 +209,7 @@ def f43(rig):
     """touch -d 2020 and touch -d 2035 before each of ten pushes of a zone"""
     zone = f"mtime-{story.RUN}.example"
     rig.ok("pushed", story.push(zone, story.zone_text(zone, 1)) == "ok")
-    rig.eventually(10, "and served", lambda: story.serial("ns1", zone) == 1)
+    rig.eventually(30, "and served", lambda: story.serial("ns1", zone) == 1)
     rig.load.start(rate=20)
     for n in range(2, 12):
         old = n % 2 == 0
@@ -220,7 +220,7 @@ def f43(rig):
             if not old and n == 3:  # named has seen that time
                 faults.rndc("ns1", "reload", zone)
             rig.ok("a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
-            rig.eventually(10, "and served, whatever the time", lambda: story.serial("ns1", zone) == n or story.serial("ns1", zone))
+            rig.eventually(30, "and served, whatever the time", lambda: story.serial("ns1", zone) == n or story.serial("ns1", zone))
             fault.fired(os.stat(faults.zone_file("ns1", zone)).st_mtime_ns > when * 10 ** 9)
 
 
@@ -230,7 +230,7 @@ def f44(rig):
     zones = [f"f44-removed{i}-{story.RUN}.example" for i in range(3)]
     for zone in zones:
         rig.ok("pushed", rig.push(zone)[0] == "ok")
-        rig.eventually(10, "and served", lambda: story.serial("ns1", zone) == 1)
+        rig.eventually(30, "and served", lambda: story.serial("ns1", zone) == 1)
     rig.load.start(rate=20)
     with rig.nemesis("three files are removed", down=("ns1",)) as fault:
         for zone in zones:
@@ -238,12 +238,12 @@ def f44(rig):
         rig.ok("served until named is started again", all(story.serial("ns1", zone) == 1 for zone in zones))
         rig.stack("stop", "ns1")
         rig.start("ns1")
-        fault.fired(wait_for(5, lambda: all(story.serial("ns1", zone) == "SERVFAIL" for zone in zones)))
+        fault.fired(wait_for(30, lambda: all(story.serial("ns1", zone) == "SERVFAIL" for zone in zones)))
     rig.ok("one is pushed", rig.push(zones[0])[0] == "ok")
     rig.ok("one is deleted", rig.delete(zones[1])[0] == "ok")
     faults.heal("ns1", zones[2], faults.log_value(zones[2]))
     for zone, wish in zip(zones, (2, "REFUSED", 1)):
-        rig.eventually(15, f"{wish}", lambda: story.serial("ns1", zone) == wish or story.serial("ns1", zone))
+        rig.eventually(45, f"{wish}", lambda: story.serial("ns1", zone) == wish or story.serial("ns1", zone))
 
 
 @row("F45", "serial goes backwards or stays")
@@ -262,7 +262,7 @@ def f45(rig):
                     reply = story.ask(server, f"_n.{zone}", "TXT")
                     found = [rdata.to_text() for rrset in reply.answer for rdata in rrset] if reply else None
                     return (story.serial(server, zone), found) == (serial, [f'"{n}"']) or (story.serial(server, zone), found)
-                rig.eventually(25 if server == "dc2" else 10, f"{server} serves it, the serial verbatim", served)
+                rig.eventually(45, f"{server} serves it, the serial verbatim", served)
         last = serial
 
 
@@ -271,23 +271,23 @@ def f46(rig):
     """a push that named refuses and the tables take; named is killed meanwhile"""
     zone = f"f46-crowd-{story.RUN}.example"
     rig.ok("pushed", rig.push(zone)[0] == "ok")
-    rig.eventually(10, "and served", lambda: story.serial("ns1", zone) == 1)
+    rig.eventually(30, "and served", lambda: story.serial("ns1", zone) == 1)
     rig.load.start(rate=30)
     with rig.nemesis("101 records at a name", down=("ns1",)) as fault:
         faults.push_crowded(rig, zone)
         for dc in ("dc1", "dc2"):
-            rig.eventually(10, f"{dc} serves it", lambda: story.serial(dc, zone) == 2)
+            rig.eventually(30, f"{dc} serves it", lambda: story.serial(dc, zone) == 2)
         for ns in ("ns1", "ns2"):
-            rig.eventually(10, f"{ns} refuses it, with a reason", lambda: faults.status(ns, zone).get("state") == "retrying")
+            rig.eventually(30, f"{ns} refuses it, with a reason", lambda: faults.status(ns, zone).get("state") == "retrying")
             rig.ok(f"{ns} serves the previous one", story.serial(ns, zone) == 1)
         fault.fired(faults.status("ns1", zone).get("state") == "retrying")
         rig.kill("ns1")
         rig.await_exit("ns1", 5)
         rig.start("ns1")
-        rig.eventually(10, "after a restart too", lambda: story.serial("ns1", zone) == 1)
+        rig.eventually(30, "after a restart too", lambda: story.serial("ns1", zone) == 1)
     rig.ok("a good one is acknowledged", rig.push(zone)[0] == "ok")
     for server in story.SERVERS:
-        rig.eventually(25 if server == "dc2" else 10, f"{server} serves it at once", lambda: story.serial(server, zone) == 3)
+        rig.eventually(45, f"{server} serves it at once", lambda: story.serial(server, zone) == 3)
 
 
 @row("F47", "disk full while a zone file is written")
@@ -309,15 +309,15 @@ def f47(rig):
         with rig.nemesis(f"{leave} bytes are left", alarms=("ns1 away",)) as fault:
             position = story.log_size("writer-ns1")
             small.fill(leave)
-            fault.fired(wait_for(15, lambda: faults.log_has("writer-ns1", position, "No space left")))
+            fault.fired(wait_for(30, lambda: faults.log_has("writer-ns1", position, "No space left")))
             time.sleep(1)
             whole(rig, small)
             small.free()
-        rig.eventually(10, "space again: the writer is ready", lambda: story.ready("writer-ns1"))
+        rig.eventually(30, "space again: the writer is ready", lambda: story.ready("writer-ns1"))
     rig.load.stop()
     faults.restart(rig, "ns1", env=small.env)
     whole(rig, small)
-    end = wait_for(5, lambda: not [name for name in small.run("ls", "-A", folder).split() if name.endswith(".prev")])
+    end = wait_for(30, lambda: not [name for name in small.run("ls", "-A", folder).split() if name.endswith(".prev")])
     rig.ok("nothing half done lies about", end, small.run("ls", "-A", folder))
 
 
@@ -367,10 +367,10 @@ def f49(rig):
         rig.stack("stop", "ns1")
         rig.start("ns1")
         fault.fired(wait_for(20, lambda: not story.ready("writer-ns1")))
-        rig.eventually(5, "the text says what to look at", lambda: "key" in faults.unready_why("writer-ns1") or faults.unready_why("writer-ns1"))
+        rig.eventually(30, "the text says what to look at", lambda: "key" in faults.unready_why("writer-ns1") or faults.unready_why("writer-ns1"))
         time.sleep(2)
         put(mine, new)
-    rig.eventually(10, "the key is read again, without a restart", lambda: story.ready("writer-ns1"))
+    rig.eventually(30, "the key is read again, without a restart", lambda: story.ready("writer-ns1"))
 
 
 @row("F53", "a heal races a delete", tier="short")
@@ -379,7 +379,7 @@ def f53(rig):
     zones = [f"f53-race{i}-{story.RUN}.example" for i in range(12)]
     for zone in zones:
         rig.ok("pushed", rig.push(zone)[0] == "ok")
-    rig.eventually(15, "and served", lambda: all(story.serial(server, zone) == 1 for zone in zones for server in story.SERVERS))
+    rig.eventually(45, "and served", lambda: all(story.serial(server, zone) == 1 for zone in zones for server in story.SERVERS))
     values = {zone: faults.log_value(zone) for zone in zones}
     rig.load.start(rate=20)
     with rig.nemesis("heals with the old value around a delete") as fault:
@@ -393,7 +393,7 @@ def f53(rig):
             else:
                 rig.delete(zone)
                 if i % 3 == 2:
-                    wait_for(10, lambda: all(story.serial(server, zone) == "REFUSED" for server in story.SERVERS))
+                    wait_for(30, lambda: all(story.serial(server, zone) == "REFUSED" for server in story.SERVERS))
                 heals()
         fault.fired(len(story.records("dadns.heals", set(zones))) == len(zones) * len(story.BACKENDS))
 
@@ -403,7 +403,7 @@ def f53(rig):
     rig.under_load(3)
     rig.ok("and none came back", there() == [], there()[:3])
     rig.ok("a push after that is acknowledged", rig.push(zones[0])[0] == "ok")
-    rig.eventually(15, "and served", lambda: all(story.serial(server, zones[0]) == 2 for server in story.SERVERS))
+    rig.eventually(45, "and served", lambda: all(story.serial(server, zones[0]) == 2 for server in story.SERVERS))
 
 
 @row("F60", "backend restored from an old backup")
@@ -419,7 +419,7 @@ def f60(rig):
         story.push(zone, story.zone_text(zone, 1))
     time.sleep(3)
     rig.load.stop()
-    rig.eventually(15, "twenty zones more, and many changes", lambda: all(story.serial("ns1", zone) == 1 for zone in zones))
+    rig.eventually(45, "twenty zones more, and many changes", lambda: all(story.serial("ns1", zone) == 1 for zone in zones))
     with rig.restored("ns1"), rig.nemesis("the folder is as it was", down=("ns1",)) as fault:
         rig.stack("stop", "ns1")
         away = folder + ".away"

@@ -55,14 +55,14 @@ def f48(rig):
         with rig.nemesis(f"writer-ns1: {fault_rule}") as fault:
             before = len(shim.fired())
             shim.rules(fault_rule)
-            fired = wait_for(6 if must else 1, lambda: len(shim.fired()) > before)
+            fired = wait_for(20 if must else 1, lambda: len(shim.fired()) > before)
             if fired or must:
                 fault.fired(fired)
             else:
                 fault.fired(True)
             time.sleep(0.3)
             shim.rules("")
-        rig.eventually(10, f"{fault_rule}: the writer goes on", lambda: story.alive("writer-ns1") and story.ready("writer-ns1"))
+        rig.eventually(30, f"{fault_rule}: the writer goes on", lambda: story.alive("writer-ns1") and story.ready("writer-ns1"))
     for fault_rule in ("write@/zones/:2:kill", "fsync@/zones:1:kill", "rename@.zone:1:kill", "rename@.zone:2:kill", "rename@.positions:1:kill"):
         with rig.nemesis(f"writer-ns1: {fault_rule}") as fault:
             shim.rules(fault_rule)
@@ -121,7 +121,7 @@ def f48(rig):
         fault.fired(len(kept) > 10)
         rig.start("ns1")
         rig.start("writer-ns1")
-        rig.eventually(20, "the writer is ready", lambda: story.ready("writer-ns1"))
+        rig.eventually(45, "the writer is ready", lambda: story.ready("writer-ns1"))
 
 
 @row("F55", "clock jumps by an hour")
@@ -138,14 +138,14 @@ def f55(rig):
                 n += 1
                 rig.ok("a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
                 for server in ("ns1", "ns2", "dc1"):
-                    rig.eventually(10, f"{server} serves it", lambda: story.serial(server, zone) == n or story.serial(server, zone))
+                    rig.eventually(30, f"{server} serves it", lambda: story.serial(server, zone) == n or story.serial(server, zone))
                 wish = time.time() + int(jump)
                 fault.fired(jumped(name, wish, zone))
                 rig.under_load(1)
                 shim.rules("")
             n += 1
             rig.ok("the clock is right: a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
-            rig.eventually(10, "and served", lambda: all(story.serial(server, zone) == n for server in ("ns1", "ns2", "dc1")))
+            rig.eventually(30, "and served", lambda: all(story.serial(server, zone) == n for server in ("ns1", "ns2", "dc1")))
         rig.ok(f"{name} did not end", story.alive(name))
 
 
@@ -165,7 +165,7 @@ def jumped(name, wish, zone):
             found = [json.loads(text)["at"] for _, _, _, text in story.records("dadns.status", {f"{name.removeprefix('writer-')}/{zone}"}) if text]
         import calendar
         return any(abs(calendar.timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - wish) < 60 for stamp in found[-3:])
-    return bool(wait_for(5, lambda: said() or last(), every=0.3))
+    return bool(wait_for(30, lambda: said() or last(), every=0.3))
 
 
 @row("F56", "no memory, no threads, no descriptors", seconds=400)
@@ -179,31 +179,31 @@ def f56(rig):
             with rig.nemesis(f"{name}: malloc {number} fails") as fault:
                 before = len(shim.fired())
                 shim.rules(f"malloc:{number}:ENOMEM")
-                fault.fired(wait_for(10, lambda: len(shim.fired()) > before))
+                fault.fired(wait_for(30, lambda: len(shim.fired()) > before))
                 time.sleep(0.3)
                 shim.rules("")
                 if not story.alive(name):
                     died += 1
                     shim.start()
-            rig.eventually(20, f"{name} works", lambda: story.ready(name) or faults.unready_why(name))
+            rig.eventually(45, f"{name} works", lambda: story.ready(name) or faults.unready_why(name))
         rig.load.stop()
         with rig.nemesis(f"{name}: its first thread is refused") as fault:
             rig.stack("stop", name)
             shim.rules("thread:1:EAGAIN")
             shim.start(nowait=True)
-            fault.fired(wait_for(10, lambda: any(call == "thread" for call, *_ in shim.fired())))
+            fault.fired(wait_for(30, lambda: any(call == "thread" for call, *_ in shim.fired())))
             code = rig.await_exit(name, 5)
             rig.ok("it ends, or does without", code != 0, code)
             shim.rules("")
             if code is not None:
                 shim.start()
-            rig.eventually(20, "and works again", lambda: story.ready(name) or faults.unready_why(name))
+            rig.eventually(45, "and works again", lambda: story.ready(name) or faults.unready_why(name))
     rig.figure("ended by a failed malloc", f"{died} of 18, and came back")
 
     with rig.nemesis("ingest has 96 descriptors") as fault:
         rig.stack("stop", "ingest")
         rig.start("ingest", env="prlimit --nofile=96", args="--app.connections=2000 --app.connections_per_address=2000", nowait=True)
-        ready = wait_for(15, lambda: story.ready("ingest"))
+        ready = wait_for(30, lambda: story.ready("ingest"))
         conns = []
         if ready:
             for _ in range(200):
@@ -219,7 +219,7 @@ def f56(rig):
             rig.ok("it is alive", story.alive("ingest"))
             for conn in conns:
                 conn.close()
-            rig.eventually(20, "room again: a push is acknowledged without a restart", lambda: rig.push(rig.zones[1], patience=3)[0] == "ok")
+            rig.eventually(45, "room again: a push is acknowledged without a restart", lambda: rig.push(rig.zones[1], patience=3)[0] == "ok")
         else:
             code = rig.await_exit("ingest", 5)
             fault.fired(code not in (None, 0))

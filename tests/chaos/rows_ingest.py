@@ -53,7 +53,7 @@ def f01(rig):
             fault.fired(rig.await_exit("ingest", 20) == 137 and faults.log_has("ingest", position, "abort mark .* reached"))
     rig.start("ingest", args=QUICK)
     before = rig.load.acked
-    rig.eventually(20, "pushes are acknowledged again", lambda: rig.load.acked > before)
+    rig.eventually(45, "pushes are acknowledged again", lambda: rig.load.acked > before)
 
 
 @row("F03", "ingest ends with 100 requests in flight")
@@ -97,7 +97,7 @@ def f04(rig):
         fault.fired(rig.load.acked == middle and middle - acked <= 4)
         rig.stack("cont", "ingest")
     before = rig.load.acked
-    rig.eventually(20, "pushes are acknowledged again", lambda: rig.load.acked > before)
+    rig.eventually(45, "pushes are acknowledged again", lambda: rig.load.acked > before)
 
 
 @row("F11", "fatal producer error", seconds=400)
@@ -118,7 +118,7 @@ def f11(rig):
                 name, position, "fatal"), (code, story.log_since(name, position)[-600:]))
             if not story.alive(name):
                 rig.start(name, args=f"--kafka.brokers=127.0.0.1:{between.port}")
-        rig.eventually(20, f"{name} is ready", lambda: story.ready(name) or faults.unready_why(name))
+        rig.eventually(45, f"{name} is ready", lambda: story.ready(name) or faults.unready_why(name))
         rig.under_load(2)
         rig.load.stop()
 
@@ -180,12 +180,12 @@ def f15(rig):
             rig.stack("stop", name)
             rig.start(name, nowait=True)
         for name in ("ingest", "writer-ns1"):
-            rig.eventually(15, f"{name} is not ready and names the setting", lambda: "cleanup.policy" in faults.unready_why(name)
+            rig.eventually(45, f"{name} is not ready and names the setting", lambda: "cleanup.policy" in faults.unready_why(name)
                            or faults.unready_why(name))
         fault.fired("cleanup.policy" in faults.unready_why("writer-ns1"))
         faults.alter_topic("dadns.zones", "add", "cleanup.policy=compact")
     for name in ("ingest", "writer-ns1"):
-        rig.eventually(20, f"put right, {name} is ready", lambda: story.ready(name) or faults.unready_why(name))
+        rig.eventually(45, f"put right, {name} is ready", lambda: story.ready(name) or faults.unready_why(name))
     rig.load.start(rate=30)
     rig.under_load(2)
 
@@ -211,11 +211,11 @@ def f17(rig):
             rig.stack("stop", name)
             rig.start(name, nowait=True)
         for name in story.PRODUCTS:
-            rig.eventually(20, f"{name} refuses to work and says why", lambda: "partitions" in faults.unready_why(name)
+            rig.eventually(45, f"{name} refuses to work and says why", lambda: "partitions" in faults.unready_why(name)
                            and "13" in faults.unready_why(name) or faults.unready_why(name))
         for name in story.PRODUCTS:
             rig.stack("stop", name)
-        rig.eventually(20, "the topic is made anew", put_right, every=1)
+        rig.eventually(45, "the topic is made anew", put_right, every=1)
         for name in story.PRODUCTS:
             rig.start(name)
     rig.load.start(rate=30)
@@ -361,10 +361,10 @@ def f58(rig):
             between.stall()
             for zone in (first, second):
                 rig.ok("pushed", story.push(zone, story.zone_text(zone, n)) == "ok")
-            rig.eventually(10, "ns2 serves both", lambda: [story.serial("ns2", zone) for zone in (first, second)] == [n, n])
+            rig.eventually(30, "ns2 serves both", lambda: [story.serial("ns2", zone) for zone in (first, second)] == [n, n])
             between.alter(flip)
             between.passing.set()
-            fault.fired(wait_for(10, lambda: flips != []))
+            fault.fired(wait_for(30, lambda: flips != []))
             between.go()
         for zone in (second, first):
             rig.eventually(30, f"ns1 serves {zone}", lambda: story.serial("ns1", zone) == n or story.serial("ns1", zone))
@@ -376,7 +376,7 @@ def f59(rig):
     """heals of a newer minor version with unknown fields, then of a newer major version"""
     zone = f"upgrade-{story.RUN}.example"
     rig.ok("a zone is pushed", story.push(zone, story.zone_text(zone, 1)) == "ok")
-    rig.eventually(10, "and served", lambda: all(story.serial(server, zone) == 1 for server in story.SERVERS))
+    rig.eventually(30, "and served", lambda: all(story.serial(server, zone) == 1 for server in story.SERVERS))
     rig.load.start(rate=30)
     value = faults.log_value(zone)
     newer = {**value, "schema": "zone/1.7", "colour": {"of": ["the", "sky"]}}
@@ -392,9 +392,9 @@ def f59(rig):
                                       (zone + ".",))[0][0] == 0)
             faults.heal(backend, zone, newer)
             if backend == "ns1":
-                rig.eventually(10, "unknown fields do not matter", lambda: story.serial("ns1", zone) == 1)
+                rig.eventually(30, "unknown fields do not matter", lambda: story.serial("ns1", zone) == 1)
             else:
-                rig.eventually(10, "unknown fields do not matter", lambda: story.sql(
+                rig.eventually(30, "unknown fields do not matter", lambda: story.sql(
                     "dc1", "SELECT COUNT(*) FROM zones z JOIN records r ON r.zone_id = z.id WHERE zone_name = %s", (zone + ".",))[0][0] == 8)
     with rig.nemesis("a heal of a newer major version") as fault:
         positions = {name: story.log_size(name) for name in story.PRODUCTS if name != "ingest"}

@@ -13,7 +13,7 @@ from rig import row
 OPEN = "SELECT trx_rows_modified FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_rows_modified > 0"
 
 
-def away_and_back(rig, backend, seconds=15):
+def away_and_back(rig, backend, seconds=45):
     rig.eventually(seconds, f"writer-{backend} is ready again", lambda: story.ready(f"writer-{backend}") or faults.unready_why(f"writer-{backend}"))
 
 
@@ -41,7 +41,7 @@ def f34(rig):
                     cursor.execute(OPEN)
                     return len(cursor.fetchall()) == 2
                 # this table is not read again for whom asks more often than every 0.1 s
-                fault.fired(wait_for(10, both, every=0.12))
+                fault.fired(wait_for(30, both, every=0.12))
                 rig.kill("mariadb")
             rig.await_exit("mariadb", 10)
             rig.start("mariadb")
@@ -59,7 +59,7 @@ def f35(rig):
             before = way.fired
             with rig.nemesis(f"{backend}: the answer to a COMMIT is lost, {i + 1}") as fault:
                 way.lose_answer(proxy.mysql_commit)
-                fault.fired(wait_for(10, lambda: way.fired > before))
+                fault.fired(wait_for(30, lambda: way.fired > before))
             away_and_back(rig, backend)
     rig.load.stop()
     for backend in between:
@@ -73,7 +73,7 @@ def f36(rig):
     zones = [f"lock{i}-{story.RUN}.example" for i in range(8)]
     for zone in zones:
         rig.ok("pushed", story.push(zone, story.zone_text(zone, 1)) == "ok")
-    rig.eventually(15, "in both databases", lambda: all(
+    rig.eventually(45, "in both databases", lambda: all(
         story.sql(backend, "SELECT COUNT(*) FROM dadns_zones WHERE zone IN %s", (zones,))[0][0] == len(zones) for backend in ("dc1", "dc2")))
     rig.load.start(rate=30)
 
@@ -87,13 +87,13 @@ def f36(rig):
             with holder.cursor() as cursor:
                 cursor.execute("SELECT * FROM dadns_zones WHERE zone = %s FOR UPDATE", (zones[0],))
                 rig.ok("pushes are acknowledged", not push_all(n))
-                fault.fired(wait_for(5, lambda: story.sql(
+                fault.fired(wait_for(30, lambda: story.sql(
                     "mariadb", "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")[0][0] > 0, every=0.12))
                 time.sleep(held)
                 if held > 4:
-                    rig.eventually(10, f"{backend}: the others do not wait for it", lambda: written(backend, zones[1:], n))
+                    rig.eventually(30, f"{backend}: the others do not wait for it", lambda: written(backend, zones[1:], n))
             holder.rollback()
-        rig.eventually(15 if held < 4 else 45, f"{backend}: then all of them are written", lambda: written(backend, zones, n))
+        rig.eventually(45, f"{backend}: then all of them are written", lambda: written(backend, zones, n))
 
     for n, backend in ((5, "dc1"), (6, "dc2")):
         deadlocks = deadlocks_so_far()
@@ -122,7 +122,7 @@ def f36(rig):
             fault.fired(deadlocks_so_far() > deadlocks)
             stop.set()
             thread.join(10)
-        rig.eventually(15, f"{backend}: all of them are written", lambda: written(backend, zones, n))
+        rig.eventually(45, f"{backend}: all of them are written", lambda: written(backend, zones, n))
     rig.ok("nothing was put aside for it", all(story.metric(f"writer-{backend}", "dadns_writer_aside_zones") == 0 for backend in ("dc1", "dc2")))
 
 
@@ -150,7 +150,7 @@ def f37(rig):
         for n in range(1, 5):
             rig.ok("pushed", story.push(zone, story.zone_text(zone, n)) == "ok")
             for backend in ("dc1", "dc2"):
-                rig.eventually(10, f"{backend}: written after a pause", lambda: [tuple(found) for found in story.sql(
+                rig.eventually(30, f"{backend}: written after a pause", lambda: [tuple(found) for found in story.sql(
                     backend, "SELECT serial FROM dadns_zones WHERE zone = %s", (zone,))] == [(n,)])
             time.sleep(3)
         fault.fired(int(story.sql("mariadb", "SHOW GLOBAL STATUS LIKE 'Aborted_clients'")[0][1]) > aborted)
@@ -168,8 +168,8 @@ def f38(rig):
     letters = sum(story.end_offsets("dadns.dead-letters").values())
     with rig.nemesis("read_only=1", alarms=("dc1 away", "dc2 away")) as fault:
         settings(rig, read_only=1)
-        fault.fired(wait_for(15, lambda: not story.ready("writer-dc1") and not story.ready("writer-dc2")))
-        rig.eventually(5, "the text says why", lambda: "read-only" in faults.unready_why("writer-dc1") or faults.unready_why("writer-dc1"))
+        fault.fired(wait_for(30, lambda: not story.ready("writer-dc1") and not story.ready("writer-dc2")))
+        rig.eventually(30, "the text says why", lambda: "read-only" in faults.unready_why("writer-dc1") or faults.unready_why("writer-dc1"))
         time.sleep(6)
         story.sql("mariadb", "SET GLOBAL read_only = 0")
     for backend in ("dc1", "dc2"):
@@ -177,7 +177,7 @@ def f38(rig):
     with rig.nemesis("rights are revoked", alarms=("dc1 away",)) as fault:
         story.sql("mariadb", "REVOKE INSERT, UPDATE, DELETE ON dc1.* FROM dc1@'%'")
         rig.finally_do(story.sql, "mariadb", "GRANT INSERT, UPDATE, DELETE ON dc1.* TO dc1@'%'")
-        fault.fired(wait_for(15, lambda: not story.ready("writer-dc1")))
+        fault.fired(wait_for(30, lambda: not story.ready("writer-dc1")))
         time.sleep(3)
         story.sql("mariadb", "GRANT INSERT, UPDATE, DELETE ON dc1.* TO dc1@'%'")
     away_and_back(rig, "dc1")
@@ -191,7 +191,7 @@ def f39(rig):
     zones = [f"half{i}-{story.RUN}.example" for i in range(10)]
     for zone in zones:
         rig.ok("pushed", story.push(zone, story.zone_text(zone, 1)) == "ok")
-    rig.eventually(15, "in both databases", lambda: all(story.sql(
+    rig.eventually(45, "in both databases", lambda: all(story.sql(
         backend, "SELECT COUNT(*) FROM dadns_zones WHERE zone IN %s", (zones,))[0][0] == len(zones) for backend in ("dc1", "dc2")))
     rig.load.start(rate=10)
     torn, looks, stop = [], [0], threading.Event()

@@ -38,7 +38,7 @@ def begin(rig, count):
     zones = [f"{rig.row.name.lower()}-crowd{i}-{story.RUN}.example" for i in range(count)]
     for zone in zones:
         rig.ok("pushed", rig.push(zone)[0] == "ok")
-    rig.eventually(15, "and served", lambda: [zone for zone in zones for server in BACKENDS if story.serial(server, zone) != 1] == [])
+    rig.eventually(45, "and served", lambda: [zone for zone in zones for server in BACKENDS if story.serial(server, zone) != 1] == [])
     return zones
 
 
@@ -46,7 +46,7 @@ def crowd(rig, zones, recorded=True):
     for zone in zones:
         faults.push_crowded(rig, zone)
     for backend in BACKENDS if recorded else ():
-        rig.eventually(20, f"{backend}: all of them are in the schedule", lambda: set(zones) <= set(scheduled(backend)) or sorted(scheduled(backend)))
+        rig.eventually(45, f"{backend}: all of them are in the schedule", lambda: set(zones) <= set(scheduled(backend)) or sorted(scheduled(backend)))
 
 
 def cure(rig):
@@ -76,9 +76,9 @@ def end(rig, wanted, seconds=60):
         rig.eventually(seconds, f"{backend}: each zone is what it should be", lambda: wrong() == [] or wrong()[:3])
     rig.figure("cured by the schedule after", f"{time.monotonic() - began:.1f} s")
     for backend in BACKENDS:
-        rig.eventually(20, f"{backend}: nothing is left in the schedule", lambda: set(scheduled(backend)) & set(wanted) == set()
+        rig.eventually(45, f"{backend}: nothing is left in the schedule", lambda: set(scheduled(backend)) & set(wanted) == set()
                        or sorted(set(scheduled(backend)) & set(wanted)))
-        rig.eventually(20, f"{backend}: and nothing is put aside", lambda: story.metric(f"writer-{backend}", "dadns_writer_aside_zones") == 0
+        rig.eventually(45, f"{backend}: and nothing is put aside", lambda: story.metric(f"writer-{backend}", "dadns_writer_aside_zones") == 0
                        or (story.metric(f"writer-{backend}", "dadns_writer_aside_zones"), sorted(scheduled(backend))))
 
 
@@ -115,7 +115,7 @@ def f24(rig):
             fault.fired(rig.await_exit("writer-ns1", 20) == 137 and faults.log_has("writer-ns1", position, "abort mark .* reached")
                         and set(scheduled("ns1")) & set(zones))
         rig.start("writer-ns1", args=args)
-        rig.eventually(20, "all of them are in the schedule, once", lambda: set(zones) <= set(scheduled("ns1")) or sorted(scheduled("ns1")))
+        rig.eventually(45, "all of them are in the schedule, once", lambda: set(zones) <= set(scheduled("ns1")) or sorted(scheduled("ns1")))
     cure(rig)
     end(rig, {zone: n for zone in zones})
 
@@ -149,7 +149,7 @@ def f30(rig):
         rig.under_load(4, least=40)
         good = rig.zones[1]
         _, n, _ = rig.push(good)
-        rig.ok("healthy zones are not delayed by it", wait_for(5, lambda: story.serial("ns1", good) != "TIMEOUT" and story.serial("ns1", good) >= n))
+        rig.ok("healthy zones are not delayed by it", wait_for(30, lambda: story.serial("ns1", good) != "TIMEOUT" and story.serial("ns1", good) >= n))
         rig.kill("writer-ns1")
         rig.await_exit("writer-ns1", 5)
         rig.start("writer-ns1", args=f"--writer.retry_delays={DELAYS}", nowait=True)
@@ -211,7 +211,7 @@ def f33(rig):
     shutil.rmtree(old, ignore_errors=True)
     rig.finally_do(shutil.rmtree, old, True)
     redis("BGREWRITEAOF")
-    wait_for(5, lambda: "aof_rewrite_in_progress:0" in redis("INFO", "persistence"))
+    wait_for(30, lambda: "aof_rewrite_in_progress:0" in redis("INFO", "persistence"))
     shutil.copytree(f"{story.STACK_DIR}/redis", old)
     wanted = {}
     for i, zone in enumerate(zones):
@@ -220,9 +220,9 @@ def f33(rig):
         elif i % 3 == 1:
             rig.ok("a delete is acknowledged", rig.delete(zone)[0] == "ok")
         wanted[zone] = (3, "REFUSED", 2)[i % 3]
-    rig.eventually(15, "those are done", lambda: [zone for zone, n in wanted.items() if n != 2 for server in BACKENDS
+    rig.eventually(45, "those are done", lambda: [zone for zone, n in wanted.items() if n != 2 for server in BACKENDS
                                                   if story.serial(server, zone) != n] == [])
-    rig.eventually(15, "and out of the schedule", lambda: not [zone for zone, n in wanted.items() if n != 2 and zone in scheduled("ns1")])
+    rig.eventually(45, "and out of the schedule", lambda: not [zone for zone, n in wanted.items() if n != 2 and zone in scheduled("ns1")])
 
     def put_back(folder):
         wipe(folder)
