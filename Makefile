@@ -8,6 +8,8 @@
 #   make coredns            CoreDNS with our plugin, build/coredns/coredns; what starts a stack wants it
 #   make check              unit tests            make check-integration   against real servers
 #   make check-e2e          the stories           make bench               figures as ratios
+#   make sim                histories on models of all that is outside, SECONDS=60; SEED=n replays one
+#   make sim-mutants        does the simulation find what it must find?
 #   make chaos              the fault matrix; prints docs/faults.md
 #   make lint | format | docs | analyze | clean | install
 #
@@ -70,7 +72,7 @@ SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 COREDNS := build/coredns/coredns
 COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
 
-.PHONY: all coredns check check-integration check-e2e chaos bench demo test up down lint format docs analyze clean install install-tools help
+.PHONY: all coredns check check-integration check-e2e chaos bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
@@ -102,6 +104,32 @@ $(B)/tests/integration/%: $(B)/tests/integration/%.o $(EXTRA_O) $(SERVICE_LIBS) 
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(EXTRA_O) $(SERVICE_LIBS) $(LIBCOMMON)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# The simulation: the product's own code on models of Kafka, clock, threads, HTTP and backends, which
+# come first at link time (docs/decisions/0011). Its children wrap what the models answer.
+SIM_O := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/tests/sim/main_of_ingest.o
+SIM_WRAP := getrandom clock_gettime nanosleep $(addprefix pthread_,create join $(addprefix mutex_,init destroy lock unlock) \
+	$(addprefix rwlock_,init destroy rdlock wrlock unlock) $(addprefix cond_,init destroy wait timedwait signal broadcast))
+$(B)/tests/sim/main_of_ingest.o: services/ingest/main.c
+	@mkdir -p $(@D)
+	@echo "  cc $< for the simulation"
+	@$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Dmain=ingest_main -Wno-missing-prototypes -c -o $@ $<
+$(B)/tests/sim/sim: $(SIM_O) $(EXTRA_O) $(B)/libingest.a $(LIBCOMMON)
+	@echo "  link $@"
+	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS) -llua5.1
+
+SECONDS := 60
+sim: $(B)/tests/sim/sim
+ifdef SEED
+	@$< --seed=$(SEED)
+else
+	@$< --seeds=tests/sim/seeds
+	@$< --seconds=$(SECONDS)
+endif
+
+sim-mutants: $(B)/tests/sim/sim
+	@B=$(B) CC='$(CC) $(CPPFLAGS) $(ALL_CFLAGS)' MODELS='$(SIM_O)' LINK='$(CC) $(ALL_LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%)' \
+		LAST='$(LIBS) -llua5.1' tests/sim/mutants.sh $(MUTANTS)
+
 coredns: $(COREDNS)
 
 $(COREDNS): $(COREDNS_FROM)
@@ -117,8 +145,16 @@ check-integration: all $(INTEGRATION)
 check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh
 
-chaos: install-tools all $(COREDNS)
+# Loaded by LD_PRELOAD into the programs of a release build: makes chosen calls fail.
+FAULT_LIB := $(B)/libfault.so
+$(FAULT_LIB): tests/chaos/shim.c
+	@mkdir -p $(@D)
+	@echo "  cc $@"
+	@$(CC) $(CPPFLAGS) $(CSTD) $(WARN) -O2 -g -fPIC -pthread -shared -fvisibility=hidden -o $@ $< -ldl
+
+chaos: install-tools all $(COREDNS) $(FAULT_LIB)
 	@tests/chaos/test_checker.py
+	@BIN=$(B) tests/chaos/test_tools.py
 	@BIN=$(B) tests/chaos/run.py
 
 bench: install-tools all $(COREDNS) $(BENCH)

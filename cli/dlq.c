@@ -457,7 +457,7 @@ static int drop(const struct cli *cli)
 			output_add(&output, span_of(dry ? "would be dropped" : "dropped"));
 		}
 	}
-	if (code == EXIT_DONE) {
+	if (code == EXIT_DONE && (outcome == OK || output.cell_count != 0)) {
 		output_print(&output, cli->json);
 	}
 	if (outcome != OK) {

@@ -111,6 +111,10 @@ static bool time_parse(const char *text, int64_t *out)
 	static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
 					    "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"};
 
+	if (strspn(text, "0123456789") != 4 ||
+	    text[4] != '-') { /* strptime takes less for a year */
+		return false;
+	}
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		struct tm tm = {0};
 		const char *end = strptime(text, forms[i], &tm);

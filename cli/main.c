@@ -6,6 +6,8 @@
 
 #include "cli/backend.h"
 #include "cli/dlq.h"
+#include "cli/doctor.h"
+#include "cli/hold.h"
 #include "cli/mass.h"
 #include "cli/retry.h"
 #include "cli/topics.h"
@@ -16,8 +18,10 @@
 #define HELP_MAX 65536
 
 /* A table per noun, each ends with a row without a name. */
-static const struct verb *const nouns[] = {topics_verbs, zone_verbs, backend_verbs,
-					   dlq_verbs,    mass_verbs, retry_verbs};
+static const struct verb *const nouns[] = {
+	topics_verbs, zone_verbs, backend_verbs, retry_verbs,
+	dlq_verbs,    hold_verbs, mass_verbs,    doctor_verbs,
+};
 #define NOUN_COUNT (sizeof(nouns) / sizeof(nouns[0]))
 
 /* The services' configuration file serves here too: keys that are not in these tables are theirs
@@ -26,11 +30,12 @@ static const struct config_key keys[] = {
 	BUS_KEYS(struct cli_config, bus),
 	TOPICS_KEYS(struct cli_config, topics),
 	REDIS_KEYS(struct cli_config, redis),
+	PREFLIGHT_KEYS(struct cli_config, preflight),
 	KEY_CHOICE(struct cli_config, output, "output", "table", "table|json",
 		   "-o for short: a table for people, JSON for scripts"),
 	FLAG("new-epoch", "topics apply: raise the epoch though there is one"),
 	FLAG_VALUE("backend", "dlq, retry: of this backend alone"),
-	FLAG_VALUE("zone", "dlq, retry: of this zone alone"),
+	FLAG_VALUE("zone", "dlq, retry, hold list: of this zone alone"),
 	FLAG("all", "dlq, mass, retry: everything that is listed"),
 	FLAG("all-states", "dlq list: also what was replayed or dropped"),
 	FLAG_VALUE("as-of", "zone restore: a time (UTC), a version or an offset"),
@@ -39,7 +44,8 @@ static const struct config_key keys[] = {
 	FLAG("dry-run", "say what would be done and do nothing"),
 	{0},
 };
-static const struct config_key *const tables[] = {keys, NULL};
+static const struct config_key *const tables[] = {keys, doctor_keys, NULL};
+static const struct config_key *const help_tables[] = {keys, NULL};
 
 static const struct verb *verbs_of(const char *noun)
 {
@@ -54,7 +60,7 @@ static const struct verb *verbs_of(const char *noun)
 static void print_verbs(FILE *to, const struct verb *verbs)
 {
 	for (const struct verb *verb = verbs; verb->name != NULL; verb++) {
-		(void)fprintf(to, "  dadns %s %-8s %s\n", verb->noun, verb->name, verb->summary);
+		(void)fprintf(to, "  dadns %-7s %-8s %s\n", verb->noun, verb->name, verb->summary);
 	}
 }
 
@@ -62,7 +68,7 @@ static int print_help(void)
 {
 	struct buf text = BUF_INIT(HELP_MAX);
 
-	config_print_help(tables, &text);
+	config_print_help(help_tables, &text);
 	(void)printf("dadns: looks after a fleet of name servers fed from DirectAdmin\n\n");
 	for (size_t i = 0; i < NOUN_COUNT; i++) {
 		print_verbs(stdout, nouns[i]);
@@ -112,8 +118,8 @@ static const struct verb *find(const char *noun, const char *name)
 {
 	const struct verb *verbs = verbs_of(noun);
 
-	for (; verbs != NULL && verbs->name != NULL && name != NULL; verbs++) {
-		if (strcmp(verbs->name, name) == 0) {
+	for (; verbs != NULL && verbs->name != NULL; verbs++) {
+		if (strcmp(verbs->name, name != NULL ? name : "") == 0) {
 			return verbs;
 		}
 	}

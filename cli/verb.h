@@ -13,6 +13,7 @@
 #include "common/bus.h"
 #include "common/config.h"
 #include "common/outcome.h"
+#include "common/preflight.h"
 #include "common/redis.h"
 #include "common/topics.h"
 
@@ -28,6 +29,7 @@ struct cli_config {
 	struct bus_config bus;
 	struct topics_config topics;
 	struct redis_config redis;
+	struct preflight_config preflight;
 	const char *output;
 };
 
@@ -39,7 +41,7 @@ struct cli {
 
 struct verb {
 	const char *noun; /* "topics" */
-	const char *name; /* "apply" */
+	const char *name; /* "apply"; "": the noun alone will do */
 	const char *summary;
 	const char *help;                  /* paragraphs under `dadns help NOUN` */
 	int (*run)(const struct cli *cli); /* its words: config_argument from 2 on */

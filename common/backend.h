@@ -26,6 +26,8 @@
 #include "common/metrics.h"
 #include "common/outcome.h"
 
+struct preflight;
+
 enum change_result {
 	CHANGE_APPLIED,  /* the backend serves this version now (I7) */
 	CHANGE_VERIFIED, /* it served it already: equal version, or unchanged content */
@@ -76,6 +78,9 @@ struct backend_ops {
 	 * seconds: makes sure that the backend can be driven and knows what it holds, for it may
 	 * have been wiped or restored. Cheap when all is well. */
 	enum outcome (*open)(void *backend, struct reason *why);
+	/* NULL, or: is it set up so that it can keep its promises (preflight.h)? After open, when
+	 * it was away, and now and then. Changes nothing. */
+	void (*check)(void *backend, struct preflight *findings);
 	/* The next offset of zones that this backend has not seen, as stored with its data;
 	 * 0: none stored. Valid after open. */
 	int64_t (*position)(void *backend, int32_t partition);

@@ -207,6 +207,11 @@ int32_t bus_partition_of(struct span key, int32_t partitions);
 /* Number of partitions; PERMFAIL: there is no such topic. */
 MUST_CHECK enum outcome bus_partitions(struct bus_consumer *consumer, const char *topic,
 				       int32_t *count, int timeout_ms, struct reason *why);
+/* How many offsets the consumer's group has not committed of `topic`: what it has not done yet, and
+ * what compaction has taken since. It is not joined. */
+MUST_CHECK enum outcome bus_lag(struct bus_consumer *consumer, const char *topic,
+				int32_t partitions, int64_t *lag, int timeout_ms,
+				struct reason *why);
 /* The one record at `offset`, by a short-lived reader of its own; yours to destroy. PERMFAIL: it
  * is not there (compacted away). */
 MUST_CHECK enum outcome bus_fetch_one(const struct bus_config *config, const char *topic,

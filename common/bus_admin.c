@@ -310,3 +310,19 @@ out:
 	rd_kafka_AdminOptions_destroy(options);
 	return outcome;
 }
+
+enum outcome bus_admin_members(struct bus_admin *admin, const char *group, size_t *count,
+			       int timeout_ms, struct reason *why)
+{
+	const struct rd_kafka_group_list *list = NULL;
+	rd_kafka_resp_err_t error;
+
+	error = rd_kafka_list_groups(admin->rk, group, &list, timeout_ms);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		return because(TEMPFAIL, why, "Kafka at %s does not tell of group %s: %s",
+			       admin->brokers, group, rd_kafka_err2str(error));
+	}
+	*count = list->group_cnt > 0 ? (size_t)list->groups[0].member_cnt : 0;
+	rd_kafka_group_list_destroy(list);
+	return OK;
+}

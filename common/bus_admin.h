@@ -49,5 +49,8 @@ MUST_CHECK enum outcome bus_admin_settings(struct bus_admin *admin, const char *
 MUST_CHECK enum outcome bus_admin_set(struct bus_admin *admin, const char *topic,
 				      const struct bus_topic_setting *settings, size_t count,
 				      int timeout_ms, struct reason *why);
+/* How many members a group has now; 0: none, or no such group. */
+MUST_CHECK enum outcome bus_admin_members(struct bus_admin *admin, const char *group, size_t *count,
+					  int timeout_ms, struct reason *why);
 
 #endif

@@ -78,6 +78,40 @@ enum outcome bus_partitions(struct bus_consumer *consumer, const char *topic, in
 	return outcome;
 }
 
+enum outcome bus_lag(struct bus_consumer *consumer, const char *topic, int32_t partitions,
+		     int64_t *lag, int timeout_ms, struct reason *why)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+	enum outcome outcome = OK;
+	rd_kafka_resp_err_t error;
+	int64_t sum = 0;
+
+	for (int32_t i = 0; i < partitions; i++) {
+		(void)rd_kafka_topic_partition_list_add(list, topic, i);
+	}
+	error = rd_kafka_committed(bus_consumer_handle(consumer), list, timeout_ms);
+	if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		outcome = because(TEMPFAIL, why, "%s: committed offsets: %s", topic,
+				  rd_kafka_err2str(error));
+	}
+	for (int32_t i = 0; i < partitions && outcome == OK; i++) {
+		int64_t low;
+		int64_t high;
+
+		outcome = bus_watermarks(consumer, topic, i, &low, &high, timeout_ms, why);
+		if (outcome == OK) {
+			int64_t done = list->elems[i].offset < low ? low : list->elems[i].offset;
+
+			sum += done < high ? high - done : 0;
+		}
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	if (outcome == OK) {
+		*lag = sum;
+	}
+	return outcome;
+}
+
 /* One poll of the short-lived reader. OK with `*out` NULL: nothing yet, go on. */
 static enum outcome fetch_step(rd_kafka_t *rk, int64_t offset, struct bus_message **out,
 			       struct reason *trouble)

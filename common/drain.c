@@ -196,6 +196,7 @@ static void popped(struct hold_ticket *ticket, const struct redis_answer *answer
 		return;
 	case HOLD_POPPED_LAST:
 	case HOLD_POPPED_FREE:
+		drain->look_ms = clock_ms(); /* for another zone */
 		mark("drain.popped");
 		tell(drain, DRAIN_POPPED, &zone->zone, NULL);
 		break;

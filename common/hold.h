@@ -93,7 +93,7 @@ struct hold_taking {
 };
 void hold_take(struct hold_command *out, const struct hold_taking *taking);
 struct hold_totals {
-	int64_t zones;
+	int64_t zones; /* of the one zone: 1 or 0 */
 	int64_t records;
 	int64_t bytes;
 	int64_t oldest_ms; /* wall clock; 0: nothing is held */

@@ -47,7 +47,7 @@ struct rndc_reply {
 	char nonce[RNDC_NONCE_SIZE];
 	int result; /* 0 = success */
 	char err[120];
-	char text[400]; /* cut */
+	char text[800]; /* cut */
 };
 
 /* `frame` without its length. TEMPFAIL: broken, or not signed with our key. err and text hold

@@ -35,27 +35,53 @@ struct walk {
 	const struct topics_config *config;
 	int timeout_ms;
 	void (*report)(void *context, const char *line);
+	void (*find)(void *context, const char *topic, enum topic_fault fault, const char *text);
 	void *context;
 	size_t wrong;
 	struct reason first; /* of what is wrong */
 };
 
-static void tell(struct walk *walk, const char *topic, const char *state, const char *format, ...)
-	PRINTF_LIKE(4, 5);
-static void tell(struct walk *walk, const char *topic, const char *state, const char *format, ...)
+static void tell(struct walk *walk, const char *topic, const char *state, const char *text)
+{
+	char line[400];
+
+	(void)snprintf(line, sizeof(line), "%s: %s: %s", topic, state, text);
+	if (walk->report != NULL) {
+		walk->report(walk->context, line);
+	}
+}
+
+static void tell_done(struct walk *walk, const char *topic, const char *state, const char *format,
+		      ...) PRINTF_LIKE(4, 5);
+static void tell_done(struct walk *walk, const char *topic, const char *state, const char *format,
+		      ...)
 {
 	struct reason text;
-	char line[400];
 	va_list args;
 
 	va_start(args, format);
 	(void)vsnprintf(text.text, sizeof(text.text), format, args); /* cut is fine */
 	va_end(args);
-	(void)snprintf(line, sizeof(line), "%s: %s: %s", topic, state, text.text);
-	if (walk->report != NULL) {
-		walk->report(walk->context, line);
+	tell(walk, topic, state, text.text);
+}
+
+static void found(struct walk *walk, const char *topic, enum topic_fault fault, const char *format,
+		  ...) PRINTF_LIKE(4, 5);
+static void found(struct walk *walk, const char *topic, enum topic_fault fault, const char *format,
+		  ...)
+{
+	bool right = fault == TOPIC_RIGHT || fault == TOPIC_EPOCH_RIGHT;
+	struct reason text;
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text.text, sizeof(text.text), format, args);
+	va_end(args);
+	tell(walk, topic, right ? "right" : "wrong", text.text);
+	if (walk->find != NULL) {
+		walk->find(walk->context, topic, fault, text.text);
 	}
-	if (strcmp(state, "wrong") == 0 && walk->wrong++ == 0) {
+	if (!right && walk->wrong++ == 0) {
 		(void)because(PERMFAIL, &walk->first, "%s: %s", topic, text.text);
 	}
 }
@@ -78,12 +104,11 @@ static enum outcome count_right(const struct topic_row *row, const struct topics
 		       row->name, partitions, config->partitions);
 }
 
-static void tell_right(struct walk *walk, const struct topic_row *row, const char *state,
-		       int32_t partitions, int32_t replicas)
+static void counts_text(int32_t partitions, int32_t replicas, struct reason *out)
 {
-	tell(walk, row->name, state, "%d partition%s, %d replica%s%s", partitions,
-	     partitions == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s",
-	     replicas == 1 ? " (a lost disk loses it)" : "");
+	(void)because(OK, out, "%d partition%s, %d replica%s%s", partitions,
+		      partitions == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s",
+		      replicas == 1 ? " (a lost disk loses it)" : "");
 }
 
 /* --- apply ------------------------------------------------------------------------------------ */
@@ -151,8 +176,8 @@ static enum outcome correct(struct walk *walk, const struct topic_row *row, int3
 	}
 	for (i = 0; i < list.count; i++) {
 		if (!wanted_is_right(&list.items[i])) {
-			tell(walk, row->name, "set", "%s %s (was %s)", list.items[i].name,
-			     list.items[i].value, list.items[i].is);
+			tell_done(walk, row->name, "set", "%s %s (was %s)", list.items[i].name,
+				  list.items[i].value, list.items[i].is);
 		}
 	}
 	*changed = n;
@@ -181,6 +206,7 @@ static enum outcome apply_topic(struct walk *walk, const struct topic_row *row, 
 	int32_t partitions = 0;
 	int32_t replicas = 0;
 	size_t changed = 0;
+	struct reason counts;
 	enum outcome outcome;
 	bool made = false;
 
@@ -196,14 +222,15 @@ static enum outcome apply_topic(struct walk *walk, const struct topic_row *row, 
 	if (outcome == OK) {
 		outcome = count_right(row, walk->config, partitions, why);
 	}
+	counts_text(partitions, replicas, &counts);
 	if (outcome == OK && made) {
-		tell_right(walk, row, "made", partitions, replicas);
+		tell(walk, row->name, "made", counts.text);
 	}
 	if (outcome == OK) {
 		outcome = correct(walk, row, replicas, &changed, why);
 	}
 	if (outcome == OK && !made && changed == 0) {
-		tell_right(walk, row, "right", partitions, replicas);
+		tell(walk, row->name, "right", counts.text);
 	}
 	return outcome;
 }
@@ -224,7 +251,7 @@ static enum outcome apply_epoch(struct walk *walk, const struct bus_config *bus,
 	}
 	epoch = epochs->highest;
 	if (!new_epoch && epochs_right(epochs)) {
-		tell(walk, TOPIC_ZONES, "right", "epoch %" PRId64, epoch);
+		tell_done(walk, TOPIC_ZONES, "right", "epoch %" PRId64, epoch);
 		goto out;
 	}
 	if (new_epoch || epoch == 0) {
@@ -236,7 +263,7 @@ static enum outcome apply_epoch(struct walk *walk, const struct bus_config *bus,
 	} /* else: somebody was killed between two partitions; the others get the same one */
 	outcome = epochs_write(bus, epochs, epoch, walk->timeout_ms, why);
 	if (outcome == OK) {
-		tell(walk, TOPIC_ZONES, "made", "epoch %" PRId64, epoch);
+		tell_done(walk, TOPIC_ZONES, "made", "epoch %" PRId64, epoch);
 	}
 out:
 	free(epochs);
@@ -287,11 +314,12 @@ static enum outcome check_topic(struct walk *walk, const struct topic_row *row, 
 		return outcome;
 	}
 	if (partitions == 0) {
-		tell(walk, row->name, "wrong", "does not exist; dadns topics apply makes it");
+		found(walk, row->name, TOPIC_MISSING,
+		      "does not exist; dadns topics apply makes it");
 		return OK;
 	}
 	if (count_right(row, walk->config, partitions, &counts) != OK) {
-		tell(walk, row->name, "wrong", "%s", counts.text);
+		found(walk, row->name, TOPIC_PARTITIONS, "%s", counts.text);
 		return OK;
 	}
 	*usable = true;
@@ -300,13 +328,14 @@ static enum outcome check_topic(struct walk *walk, const struct topic_row *row, 
 				     why);
 	for (i = 0; i < list.count && outcome == OK; i++) {
 		if (!wanted_is_right(&list.items[i])) {
-			tell(walk, row->name, "wrong", "%s is %s, must be %s%s", list.items[i].name,
-			     list.items[i].is, list.items[i].value,
-			     list.items[i].must == AT_LEAST ? " or more" : "");
+			found(walk, row->name, TOPIC_SETTING, "%s is %s, must be %s%s",
+			      list.items[i].name, list.items[i].is, list.items[i].value,
+			      list.items[i].must == AT_LEAST ? " or more" : "");
 		}
 	}
 	if (outcome == OK && walk->wrong == wrong) {
-		tell_right(walk, row, "right", partitions, replicas);
+		counts_text(partitions, replicas, &counts);
+		found(walk, row->name, TOPIC_RIGHT, "%s", counts.text);
 	}
 	return outcome;
 }
@@ -316,24 +345,25 @@ static void tell_epoch(struct walk *walk, const struct epochs *epochs)
 	int32_t i;
 
 	if (epochs_right(epochs)) {
-		tell(walk, TOPIC_ZONES, "right", "epoch %" PRId64, epochs->highest);
+		found(walk, TOPIC_ZONES, TOPIC_EPOCH_RIGHT, "epoch %" PRId64, epochs->highest);
 		return;
 	}
 	if (epochs->highest == 0) {
-		tell(walk, TOPIC_ZONES, "wrong", "no epoch yet; dadns topics apply makes one");
+		found(walk, TOPIC_ZONES, TOPIC_EPOCH, "no epoch yet; dadns topics apply makes one");
 		return;
 	}
 	for (i = 0; i < epochs->partitions; i++) {
 		if (epochs->of[i] == 0) {
-			tell(walk, TOPIC_ZONES, "wrong", "partition %d has no epoch record", i);
+			found(walk, TOPIC_ZONES, TOPIC_EPOCH, "partition %d has no epoch record",
+			      i);
 		} else if (epochs->of[i] != epochs->highest) {
-			tell(walk, TOPIC_ZONES, "wrong",
-			     "partition %d has epoch %" PRId64 ", others have %" PRId64, i,
-			     epochs->of[i], epochs->highest);
+			found(walk, TOPIC_ZONES, TOPIC_EPOCH,
+			      "partition %d has epoch %" PRId64 ", others have %" PRId64, i,
+			      epochs->of[i], epochs->highest);
 		} else if (epochs->made_for[i] != epochs->partitions) {
-			tell(walk, TOPIC_ZONES, "wrong",
-			     "partition %d: its epoch was made for %d partitions", i,
-			     epochs->made_for[i]);
+			found(walk, TOPIC_ZONES, TOPIC_EPOCH,
+			      "partition %d: its epoch was made for %d partitions", i,
+			      epochs->made_for[i]);
 		}
 	}
 }
@@ -352,6 +382,29 @@ static enum outcome check_epoch(struct walk *walk, const struct bus_config *bus,
 	return outcome;
 }
 
+/* OK: all was looked at. */
+static enum outcome inspect(struct walk *walk, const struct bus_config *bus, bool epoch,
+			    struct reason *why)
+{
+	bool zones_usable = false;
+	enum outcome outcome;
+	size_t i;
+
+	outcome = bus_admin_create(&walk->admin, bus, why);
+	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
+		bool usable = false;
+
+		outcome = check_topic(walk, &topic_rows[i], &usable, why);
+		zones_usable =
+			zones_usable || (usable && strcmp(topic_rows[i].name, TOPIC_ZONES) == 0);
+	}
+	bus_admin_destroy(walk->admin);
+	if (outcome == OK && epoch && zones_usable) {
+		outcome = check_epoch(walk, bus, why);
+	}
+	return outcome;
+}
+
 enum outcome topics_check(const struct bus_config *bus, const struct topics_config *config,
 			  int timeout_ms, void (*report)(void *context, const char *line),
 			  void *context, struct reason *why)
@@ -362,27 +415,29 @@ enum outcome topics_check(const struct bus_config *bus, const struct topics_conf
 		.report = report,
 		.context = context,
 	};
-	bool zones_usable = false;
-	enum outcome outcome;
-	size_t i;
+	enum outcome outcome = inspect(&walk, bus, true, why);
 
-	outcome = bus_admin_create(&walk.admin, bus, why);
-	for (i = 0; i < TOPIC_COUNT && outcome == OK; i++) {
-		bool usable = false;
-
-		outcome = check_topic(&walk, &topic_rows[i], &usable, why);
-		zones_usable =
-			zones_usable || (usable && strcmp(topic_rows[i].name, TOPIC_ZONES) == 0);
-	}
-	bus_admin_destroy(walk.admin);
-	if (outcome == OK && zones_usable) {
-		outcome = check_epoch(&walk, bus, why);
-	}
 	if (outcome == OK && walk.wrong > 0) {
 		outcome = because(PERMFAIL, why, "%zu wrong, the first: %s", walk.wrong,
 				  walk.first.text);
 	}
 	return outcome;
+}
+
+enum outcome topics_inspect(const struct bus_config *bus, const struct topics_config *config,
+			    int timeout_ms, bool epoch,
+			    void (*find)(void *context, const char *topic, enum topic_fault fault,
+					 const char *text),
+			    void *context, struct reason *why)
+{
+	struct walk walk = {
+		.config = config,
+		.timeout_ms = timeout_ms,
+		.find = find,
+		.context = context,
+	};
+
+	return inspect(&walk, bus, epoch, why);
 }
 
 enum outcome topics_preflight(const struct bus_config *bus, const struct topics_config *config,

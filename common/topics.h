@@ -9,6 +9,7 @@
 #ifndef COMMON_TOPICS_H
 #define COMMON_TOPICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/bus.h"
@@ -53,6 +54,22 @@ MUST_CHECK enum outcome topics_check(const struct bus_config *bus,
 				     const struct topics_config *config, int timeout_ms,
 				     void (*report)(void *context, const char *line), void *context,
 				     struct reason *why);
+/* The same, finding by finding; without `epoch` zones is not read. What is wrong is told and no
+ * failure: TEMPFAIL: it could not be looked at. */
+enum topic_fault {
+	TOPIC_RIGHT,
+	TOPIC_EPOCH_RIGHT,
+	TOPIC_MISSING,
+	TOPIC_PARTITIONS,
+	TOPIC_SETTING,
+	TOPIC_EPOCH,
+};
+MUST_CHECK enum outcome topics_inspect(const struct bus_config *bus,
+				       const struct topics_config *config, int timeout_ms,
+				       bool epoch,
+				       void (*find)(void *context, const char *topic,
+						    enum topic_fault fault, const char *text),
+				       void *context, struct reason *why);
 /* The quick form for services: topics exist and pushes, zones and heals have the same, configured
  * number of partitions. */
 MUST_CHECK enum outcome topics_preflight(const struct bus_config *bus,

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mark.h"
+#include "common/preflight_watch.h"
 #include "common/writer_parts.h"
 
 enum {
@@ -283,6 +284,7 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	struct service *service = service_start(about, base, argc, argv);
 	struct writer_config *config = base;
 	struct writer writer = {.config = config, .service = service, .ops = ops};
+	struct preflight_watch *watch = NULL;
 	struct reason why;
 
 	writer.name = config_chosen(service_config(service));
@@ -294,6 +296,12 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	metrics_common_label("backend", writer.name);
 
 	if (create(base, &writer.about, &writer.backend, &why) != OK ||
+	    preflight_watch_open(&watch,
+				 &(struct preflight_watch_config){.bus = &config->bus,
+								  .topics = &config->topics,
+								  .redis = &config->redis,
+								  .allow = config->preflight.allow},
+				 service, &why) != OK ||
 	    writer_begin(&writer, &why) != OK) {
 		service_stop(service, &why);
 	}
@@ -302,5 +310,6 @@ int writer_main(const struct service_about *about, void *base, int argc, char **
 	}
 	writer_drain(&writer);
 	writer_end(&writer);
+	preflight_watch_close(watch);
 	return service_finish(service);
 }

@@ -18,6 +18,7 @@
 #include "common/backend.h"
 #include "common/bus.h"
 #include "common/config.h"
+#include "common/preflight.h"
 #include "common/redis.h"
 #include "common/service.h"
 #include "common/topics.h"
@@ -27,6 +28,7 @@ struct writer_config {
 	struct bus_config bus;
 	struct topics_config topics;
 	struct redis_config redis;
+	struct preflight_config preflight;
 	int64_t batch_zones;
 	int64_t window_records;
 	int64_t window_bytes;
@@ -38,6 +40,7 @@ struct writer_config {
 	BUS_KEYS(struct_, member_.bus),                                                            \
 	TOPICS_KEYS(struct_, member_.topics),                                                      \
 	REDIS_KEYS(struct_, member_.redis),                                                        \
+	PREFLIGHT_KEYS(struct_, member_.preflight),                                                \
 	KEY_RANGE(struct_, member_.batch_zones, "writer.batch_zones", "64", 1, 4096,              \
 		  "zones given to the backend at once; a `now` push waits for one batch at most"), \
 	KEY_RANGE(struct_, member_.window_records, "writer.window_records", "8192", 16, 1000000,   \

@@ -15,6 +15,7 @@ void writer_backend_away(struct writer *writer, const struct reason *why)
 		writer->probe_pause_ms = PROBE_LAST_MS;
 	}
 	writer->probe_at_ms = clock_ms() + writer->probe_pause_ms;
+	writer->check_at_ms = 0; /* who mends it may have changed more */
 	service_ready(writer->service, "backend", false, why->text);
 	metric_set(&writer_rows[CIRCUIT], 1);
 	if (news) {
@@ -63,6 +64,29 @@ static bool rewind_if_behind(struct writer *writer)
 	return true;
 }
 
+/* What is wrong there is told, and shown as not ready; the work goes on as well as it can. */
+static void check_backend(struct writer *writer)
+{
+	const struct finding *wrong;
+	struct preflight preflight;
+	struct reason text;
+
+	if (writer->ops->check == NULL || clock_ms() < writer->check_at_ms) {
+		return;
+	}
+	preflight_init(&preflight, writer->config->preflight.allow);
+	preflight.away_is = FINDING_WARN;
+	writer->ops->check(writer->backend, &preflight);
+	wrong = preflight_tell(&preflight);
+	if (wrong != NULL) {
+		preflight_text(wrong, &text);
+	}
+	service_ready(writer->service, "backend settings", wrong == NULL,
+		      wrong == NULL ? NULL : text.text);
+	writer->check_at_ms = clock_ms() + (wrong == NULL ? CHECK_EVERY_MS : CHECK_AGAIN_MS);
+	preflight_finish(&preflight);
+}
+
 bool writer_look(struct writer *writer, int64_t ms)
 {
 	struct reason why;
@@ -74,6 +98,7 @@ bool writer_look(struct writer *writer, int64_t ms)
 		writer_backend_away(writer, &why);
 		return false;
 	}
+	check_backend(writer);
 	writer->looked_at_ms = clock_ms();
 	writer->looked = true;
 	return true;

@@ -22,7 +22,9 @@ enum {
 	IDLE_POLL_MS = 100,
 	PROBE_FIRST_MS = 500, /* DESIGN.md section 5: a backend that is away */
 	PROBE_LAST_MS = 3000,
-	LOOK_EVERY_MS = 3000, /* at a backend that seems to be there */
+	LOOK_EVERY_MS = 3000,   /* at a backend that seems to be there */
+	CHECK_EVERY_MS = 60000, /* how it is set up */
+	CHECK_AGAIN_MS = 2000,  /* while something is wrong */
 };
 
 enum {
@@ -77,6 +79,7 @@ struct writer {
 	struct burst burst;
 	int64_t probe_pause_ms; /* 0: the backend is there */
 	int64_t probe_at_ms;
+	int64_t check_at_ms;  /* when it is due to be asked how it is set up */
 	int64_t looked_at_ms; /* when open() last said that all is well */
 	bool looked;          /* it did, and nobody has compared its positions yet */
 	int64_t next_due_ms;  /* of what is aside; -1: nothing */

@@ -142,7 +142,7 @@ static void take_status(struct rebuild *rebuild, struct status_event *status)
 	if ((status->state == STATUS_RETRYING || status->state == STATUS_DEAD) &&
 	    status->record.topic != NULL && status->attempt > 0 &&
 	    rebuild_has(rebuild, status->record.partition)) {
-		found = found_of(status);
+		found = found_of(status); /* the macro asks for it more than once */
 		STAILQ_INSERT_TAIL(bucket, found, link);
 	}
 }

@@ -15,8 +15,8 @@ layers='
 ground outcome buf clock log config metrics mark delays address
 values name zone digest event
 tables layout
-ports bus topics redis retry hold http mysql dnsq fetch rndc
-life service window writer backend drain legacy_keys
+ports bus topics redis retry hold http mysql rndc named_conf dnsq fetch
+life service window writer backend preflight drain legacy_keys
 '
 layer_of() {
 	printf '%s\n' "$layers" | awk -v room="$1" '{ for (i = 2; i <= NF; i++) if ($i == room || index(room, $i "_") == 1) { print NR; exit } }'

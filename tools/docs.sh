@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Prints docs/CONFIGURATION.md and docs/METRICS.md from what the programs know of themselves:
+# Prints docs/CONFIGURATION.md, docs/METRICS.md and docs/PREFLIGHT.md from what the programs know of themselves:
 # tools/docs.sh BINDIR. With --check nothing is written: exit code 1 if a page is not what would be printed.
 set -euo pipefail
 export LC_ALL=C
@@ -50,8 +50,37 @@ metrics() {
 	done
 }
 
+preflight() {
+	cat <<-'END'
+		# Preflight
+
+		Printed by `make docs`; do not edit.
+
+		What DaDNS stands on, and how it must be set up. `dadns doctor` looks at all of it from where it runs; ingest and
+		the writers look at their part when they start, when a backend is back, and every minute. What is `wrong` keeps a
+		service from being ready: `/readyz` has the text, the log one line, `dadns_preflight_findings{name="…"}` is 2 (1:
+		warned about). Work that goes on is not stopped by it.
+
+		| state | exit code of `dadns doctor` | |
+		|---|---|---|
+		| `right` | 0 | |
+		| `unseen` | 0 | cannot be seen from there; the text says where to look |
+		| `warn` | 0 | it works, and is not as it should be |
+		| `wrong` | 3 | a promise does not hold |
+		| `away` | 75 | could not be reached |
+
+		`preflight.allow: topic-settings,redis-fsync` makes a wrong one a warning: for tests, and for who knows why.
+
+		| check | what must be | why | what to do |
+		|---|---|---|---|
+	END
+	"$bindir/dadns" doctor checks -o json | /usr/bin/python3 -c 'import json, sys
+for row in json.load(sys.stdin):
+    print("| `%(check)s` | %(must)s | %(why)s | %(do)s |" % row)'
+}
+
 code=0
-for page in CONFIGURATION METRICS; do
+for page in CONFIGURATION METRICS PREFLIGHT; do
 	text=$("${page,,}")
 	if [ -z "$check" ]; then
 		printf '%s\n' "$text" >"docs/$page.md"

@@ -10,7 +10,7 @@ set -euo pipefail
 
 # "a|b": the first one that this Debian offers (12 | 13).
 BUILD="build-essential pkg-config librdkafka-dev libmicrohttpd-dev libldns-dev libhiredis-dev
-	libjansson-dev libcmocka-dev libyaml-dev libssl-dev libmariadb-dev libcurl4-openssl-dev"
+	libjansson-dev libcmocka-dev liblua5.1-0-dev libyaml-dev libssl-dev libmariadb-dev libcurl4-openssl-dev"
 RUN="bind9 bind9-utils bind9-dnsutils redis-server kcat jq curl netcat-openbsd ldnsutils
 	mariadb-server-core mariadb-client pdns-server pdns-backend-mysql
 	openjdk-17-jre-headless|openjdk-21-jre-headless maven

@@ -375,9 +375,9 @@ all_brokers() {
 
 kind_kafka() {
 	local dir=$STACK_DIR/$2 broker=${PORT[$2.broker]} controller=${PORT[$2.controller]}
-	local id=1 heap=512m isr=1
+	local id=1 heap=512m isr=1 times=1
 	[ "$2" = kafka ] || id=${2#kafka-}
-	[ "$STACK_BROKERS" = 1 ] || heap=256m isr=2
+	[ "$STACK_BROKERS" = 1 ] || heap=256m isr=2 times=4 # a quorum on a busy machine
 	all_brokers
 	case $1 in
 	prepare)
@@ -406,12 +406,13 @@ kind_kafka() {
 			# quick to start, quick to come back after a kill
 			group.initial.rebalance.delay.ms=0
 			group.min.session.timeout.ms=1000
-			broker.heartbeat.interval.ms=300
-			broker.session.timeout.ms=2000
-			controller.quorum.election.timeout.ms=300
-			controller.quorum.fetch.timeout.ms=1000
+			broker.heartbeat.interval.ms=$((300 * times))
+			broker.session.timeout.ms=$((2000 * times))
+			controller.quorum.election.timeout.ms=$((300 * times))
+			controller.quorum.fetch.timeout.ms=$((1000 * times))
 			# small
 			log.cleaner.dedupe.buffer.size=16777216
+			log.cleaner.backoff.ms=300
 			log.index.size.max.bytes=1048576
 		END
 		;;
@@ -817,6 +818,7 @@ write_config() {
 			  listen: 127.0.0.1:${PORT[ingest.http]}
 			  auth_username: $INGEST_USER
 			  auth_password_file: $STACK_DIR/secrets/ingest-password
+			  mass_deletes: 0 # stories delete thousands of zones an hour
 			kafka:
 			  brokers: $BROKERS
 			redis:

@@ -16,10 +16,11 @@ PARTS=(
 	"deploy/coredns, the plugin      | tests/coredns.sh"
 	"unit tests                      | $MAKE MODE=release check"
 	"unit tests under asan and ubsan | $MAKE MODE=asan check"
+	"simulation, 60 s of histories   | $MAKE MODE=release sim"
 	"printed pages are current       | $MAKE MODE=release all && tools/docs.sh build/release --check && echo 1 passed, 0 failed"
 	"integration, real servers, asan | $MAKE MODE=asan check-integration"
 	"stories, the whole system       | $MAKE MODE=release check-e2e"
-	"chaos, the short rows           | tests/chaos/test_checker.py && $MAKE MODE=release all coredns && BIN=build/release tests/chaos/run.py --short"
+	"chaos, the short rows           | tests/chaos/test_checker.py && $MAKE MODE=release all coredns build/release/libfault.so && export BIN=build/release && tests/chaos/test_tools.py && tests/chaos/run.py --short"
 	"stories under asan              | $MAKE MODE=asan all coredns && BIN=build/asan tools/run-stories.sh tests/e2e/1*"
 )
 

@@ -19,6 +19,7 @@ static const struct config_key own_keys[] = {
 	BUS_KEYS(struct ingest_config, bus),
 	TOPICS_KEYS(struct ingest_config, topics),
 	REDIS_KEYS(struct ingest_config, redis),
+	PREFLIGHT_KEYS(struct ingest_config, preflight),
 	KEY(struct ingest_config, listen, "app.listen", ":2222",
 	    "where DirectAdmin servers push to; \":2222\" is every address"),
 	KEY(struct ingest_config, auth_username, "app.auth_username", "directdnsonly",

@@ -7,6 +7,7 @@
 #include "common/bus.h"
 #include "common/config.h"
 #include "common/outcome.h"
+#include "common/preflight.h"
 #include "common/redis.h"
 #include "common/service.h"
 #include "common/topics.h"
@@ -17,6 +18,7 @@ struct ingest_config {
 	struct bus_config bus;
 	struct topics_config topics;
 	struct redis_config redis;
+	struct preflight_config preflight;
 	const char *listen;
 	const char *auth_username;
 	const char *auth_password;

@@ -108,8 +108,12 @@ static enum outcome read_all(struct janitor *janitor, struct bus_consumer *consu
 	int32_t ended = 0;
 
 	while (ended < partitions && outcome == OK) {
-		struct bus_message *message = bus_poll(consumer, IDLE_MS);
+		struct bus_message *message;
 
+		if (!service_running(janitor->service)) {
+			return because(TEMPFAIL, why, "%s: not read, the service ends", topic);
+		}
+		message = bus_poll(consumer, IDLE_MS);
 		if (message != NULL) {
 			outcome = take(janitor, message, why);
 			bus_message_destroy(message);
@@ -118,9 +122,6 @@ static enum outcome read_all(struct janitor *janitor, struct bus_consumer *consu
 		}
 		while (ended < partitions && bus_at_end(consumer, topic, ended)) {
 			ended++;
-		}
-		if (!service_running(janitor->service)) {
-			return because(TEMPFAIL, why, "%s: not read, the service ends", topic);
 		}
 		if (clock_ms() - progress_ms > STUCK_MS) {
 			return because(TEMPFAIL, why, "%s: %.180s", topic,

@@ -59,10 +59,21 @@ static bool overtaken_while_held(const struct zone_state *zone, const struct pus
 	       version_compare(zone->version, push->seen) > 0;
 }
 
+/* An unchecked push was held after all, but its first copy has reached the log. What is held behind
+ * it must not count as older than it. */
+static bool confirms(const struct zone_state *zone, const struct push_event *push)
+{
+	return push->has_seen && !push->unchecked && zone->unchecked &&
+	       event_id_equal(&zone->id, &push->id);
+}
+
 /* True: a rule has spoken, there is no new value. `zone` NULL: absent. */
 static bool rule_against(const struct zone_state *zone, const struct push_event *push,
 			 struct judgement *out)
 {
+	if (zone != NULL && confirms(zone, push)) {
+		return false;
+	}
 	if (zone != NULL && lists(zone, &push->id)) {
 		say(out, STATUS_STALE, "duplicate", "this push is in the log already");
 		return true;
@@ -76,11 +87,11 @@ static bool rule_against(const struct zone_state *zone, const struct push_event 
 		say(out, STATUS_REFUSED, "seen", "a later push came in while this one was held");
 		return true;
 	}
-	if (push->op == PUSH_DELETE && zone == NULL) {
+	if (push->op == PUSH_DELETE && zone == NULL && !push->has_seen) {
 		say(out, STATUS_UNCHANGED, "absent", "there is no such zone");
 		return true;
 	}
-	if (push->op == PUSH_DELETE && !same_owner(zone, push)) { /* I5 */
+	if (push->op == PUSH_DELETE && zone != NULL && !same_owner(zone, push)) { /* I5 */
 		out->verdict = STATUS_REFUSED;
 		out->rule = "owner";
 		(void)because(OK, &out->reason, "the zone belongs to %.200s", zone->owner);

@@ -8,10 +8,13 @@
  * The rules, in this order (the word is `rule` in the status):
  *   version    the zone already has this push or a later one               stale
  *   duplicate  the value, or an earlier one of the window, has this id     stale
+ *              (but the held copy of the very value that stands, which was taken unchecked, makes
+ *              it the next value: now its place among the held ones is known)
  *   only_if    the zone has moved on since the look this push rests on (I6) refused
  *   seen       a held push; an `unchecked` one came in between             refused
  *   absent     a delete of a zone that the log does not hold: nothing to do; no value is made
- *              unchanged
+ *              unchanged (a held one makes a value: its id must be known when its first copy
+ *              comes late)
  *   owner      a delete by another DA server than the zone's (I5), also of a deleted zone  refused
  *   mass       one of too many deletes (I11)                               held
  * What is left is accepted and becomes the zone's next value. It is `unchanged` (a value all the

@@ -8,6 +8,7 @@
 #include "common/drain.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/preflight_watch.h"
 #include "common/service.h"
 #include "services/ingest/door.h"
 #include "services/ingest/holds.h"
@@ -23,9 +24,9 @@
 #define HOST_SIZE 256
 
 static const struct metric_table *const metrics[] = {
-	&http_metrics,  &door_metrics,     &waiter_metrics,  &holds_metrics,        &drain_metrics,
-	&judge_metrics, &takeover_metrics, &janitor_metrics, &index_reader_metrics, &bus_metrics,
-	NULL,
+	&http_metrics,         &door_metrics,  &waiter_metrics,    &holds_metrics,
+	&drain_metrics,        &judge_metrics, &takeover_metrics,  &janitor_metrics,
+	&index_reader_metrics, &bus_metrics,   &preflight_metrics, NULL,
 };
 
 static const struct service_about about = {
@@ -43,6 +44,7 @@ struct ingest {
 	struct index_reader *reader;
 	struct judge_loop *judge;
 	struct door *door;
+	struct preflight_watch *watch;
 	char source[HOST_SIZE + 16];
 	char by[HOST_SIZE + 16];
 };
@@ -114,6 +116,17 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 	if (outcome != OK) {
 		return outcome;
 	}
+	outcome = preflight_watch_open(
+		&ingest->watch,
+		&(struct preflight_watch_config){.bus = &config->bus,
+						 .topics = &config->topics,
+						 .redis = &config->redis,
+						 .allow = config->preflight.allow,
+						 .holds = true},
+		ingest->service, why);
+	if (outcome != OK) {
+		return outcome;
+	}
 	ingest->index = zindex_create((int32_t)config->topics.partitions);
 	outcome = index_reader_open(&ingest->reader, &config->bus, &config->topics, ingest->index,
 				    ingest->service, why);
@@ -131,7 +144,7 @@ static enum outcome open_parts(struct ingest *ingest, struct reason *why)
 
 int main(int argc, char **argv)
 {
-	static struct ingest ingest;
+	struct ingest ingest = {0};
 	struct reason why;
 
 	ingest.service = service_start(&about, &ingest.config, argc, argv);
@@ -145,6 +158,7 @@ int main(int argc, char **argv)
 	door_close(ingest.door);
 	judge_loop_close(ingest.judge);
 	index_reader_close(ingest.reader);
+	preflight_watch_close(ingest.watch);
 	zindex_destroy(ingest.index);
 	senders_destroy(ingest.senders);
 	return service_finish(ingest.service);

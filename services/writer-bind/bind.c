@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/mark.h"
+#include "common/preflight.h"
 #include "services/writer-bind/bind_parts.h"
 #include "services/writer-bind/zonefile.h"
 
@@ -288,6 +289,15 @@ static enum outcome bind_open(void *backend, struct reason *why)
 	return probe_dns(bind, why);
 }
 
+static void bind_check(void *backend, struct preflight *findings)
+{
+	struct bind *bind = backend;
+	char where[96];
+
+	(void)snprintf(where, sizeof(where), "named %s", bind->config->rndc);
+	preflight_bind(findings, where, bind->rndc, bind->path, RNDC_TIMEOUT_MS);
+}
+
 static int64_t bind_position(void *backend, int32_t partition)
 {
 	struct bind *bind = backend;
@@ -314,6 +324,7 @@ static enum outcome bind_store_positions(void *backend, const int32_t *partition
 
 const struct backend_ops bind_ops = {
 	.open = bind_open,
+	.check = bind_check,
 	.position = bind_position,
 	.apply = bind_apply,
 	.store_positions = bind_store_positions,

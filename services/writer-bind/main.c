@@ -47,8 +47,8 @@ int main(int argc, char **argv)
 {
 	static const struct config_key *const tables[] = {keys, legacy_keys, backend_stanza_keys,
 							  ingest_branch_keys, NULL};
-	static const struct metric_table *const metrics[] = {&writer_metrics, &bus_metrics,
-							     &bind_metrics, NULL};
+	static const struct metric_table *const metrics[] = {
+		&writer_metrics, &bus_metrics, &bind_metrics, &preflight_metrics, NULL};
 	static const struct service_about about = {
 		.name = "writer-bind",
 		.summary = "brings one BIND to what dadns.zones says",

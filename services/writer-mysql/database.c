@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/writer-mysql/database.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/mark.h"
+#include "common/preflight.h"
 #include "services/writer-mysql/schema.h"
 #include "services/writer-mysql/transaction.h"
 
@@ -357,6 +359,23 @@ static enum outcome database_open(void *backend, struct reason *why)
 	return OK;
 }
 
+static void database_check(void *backend, struct preflight *findings)
+{
+	struct database *database = backend;
+	const struct sql_config *config = &database->config->sql;
+	const char *tables[] = {database->layout->zones_table,
+				database->layout->records_table,
+				"dadns_zones",
+				"dadns_positions",
+				"dadns_meta",
+				NULL};
+	char where[96];
+
+	(void)snprintf(where, sizeof(where), "database %s at %s", config->database,
+		       config->socket[0] != '\0' ? config->socket : config->host);
+	preflight_mysql(findings, where, database->sql, tables);
+}
+
 static bool database_settled(void *backend, struct settlement *out)
 {
 	struct database *database = backend;
@@ -372,6 +391,7 @@ static bool database_settled(void *backend, struct settlement *out)
 
 const struct backend_ops database_ops = {
 	.open = database_open,
+	.check = database_check,
 	.position = database_position,
 	.apply = database_apply,
 	.settled = database_settled,

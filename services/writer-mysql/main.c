@@ -60,8 +60,9 @@ int main(int argc, char **argv)
 {
 	static const struct config_key *const tables[] = {keys, legacy_keys, backend_stanza_keys,
 							  ingest_branch_keys, NULL};
-	static const struct metric_table *const metrics[] = {
-		&writer_metrics, &bus_metrics, &database_metrics, &readers_metrics, NULL};
+	static const struct metric_table *const metrics[] = {&writer_metrics,    &bus_metrics,
+							     &database_metrics,  &readers_metrics,
+							     &preflight_metrics, NULL};
 	static const struct service_about about = {
 		.name = "writer-mysql",
 		.summary = "brings the tables of one database to what dadns.zones says",

@@ -54,11 +54,14 @@ class History:
         self.sees, self.counts, self.nemeses, self.alarms = [], [], [], []
         self.still, self.policy, self.claims, self.windows = {}, {}, [], defaultdict(list)
         self.pushes, self.live, self.values, self.verdicts = {}, {}, [], {}
-        self.two_values, self.allowed = [], {}
+        self.two_values, self.allowed, self.seen_values, self.starts = [], {}, set(), {}
         self.healed, self.row = None, {}
         for event in events:
             getattr(self, "on_" + event["e"], self.ignore)(event)
-        self.end = max((event["t"] for event in events), default=0)
+        for at, push in self.live.items():
+            if at[1] < self.starts.get(at[0], 0):  # it was taken out of the log meanwhile, and lay there before
+                self.pushes.setdefault(at, push)
+        self.values.sort(key=lambda value: (value["partition"], value["offset"]))
         self.match()
 
     def ignore(self, event):
@@ -127,7 +130,14 @@ class History:
         readers[at] = {**event, "what": what}
 
     def on_value(self, event):
-        self.values.append({**event, "version": tuple(event["version"])})
+        """By either reader: compaction may take a value before the last one reads."""
+        at = (event["partition"], event["offset"])
+        if at not in self.seen_values:
+            self.seen_values.add(at)
+            self.values.append({**event, "version": tuple(event["version"])})
+
+    def on_start(self, event):
+        self.starts[event["partition"]] = event["offset"]
 
     def on_verdict(self, event):
         self.verdicts[event["zone"], tuple(event["version"])] = event
@@ -135,11 +145,8 @@ class History:
     def match(self):
         """Which record is whose, and what took effect."""
         self.of_zone = defaultdict(list)   # zone -> its distinct values in the order of versions
-        known = set()
-        for value in self.values:
-            if (value["zone"], value["version"]) not in known:
-                known.add((value["zone"], value["version"]))
-                self.of_zone[value["zone"]].append(value)
+        for value in {(value["zone"], value["version"]): value for value in self.values}.values():
+            self.of_zone[value["zone"]].append(value)
         for values in self.of_zone.values():
             values.sort(key=lambda value: value["version"])
         self.by_offset = {(value["zone"], value["version"][1]): value for value in self.values}

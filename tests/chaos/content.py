@@ -58,4 +58,7 @@ def read(zone, found, soa_apart=False):
             owner = data.strip('"')
     numbers = body if soa_apart else body | soa
     torn = len(numbers) != 1 or names != NAMES or owner is None or serial is None or len(soa) != 1
-    return {"n": min(numbers, default=None), "serial": serial, "owner": owner, "fp": fingerprint(found), "torn": torn}
+    n = min(numbers, default=None)
+    if soa_apart and serial != n:
+        serial = None
+    return {"n": n, "serial": serial, "owner": owner, "fp": fingerprint(found), "torn": torn}

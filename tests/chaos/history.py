@@ -9,7 +9,9 @@
                              or with `error` instead of what was seen; `cached`: its reader may answer late
     count                    {backend, zones}: how many zones it serves
     still                    {zone, n, fp}: pushed once, changed never
-    push, value, verdict     what an independent consumer read of dadns.pushes, dadns.zones and the judge's dadns.status
+    push, value, verdict     what independent consumers read of dadns.pushes, dadns.zones and the judge's dadns.status, one all
+                             the time (reader: live), one in the end (final)
+    start                    {partition, offset}: where dadns.pushes begins in the end
     alarm                    {name}: somebody was told
     policy                   {credential, hostnames}: whom it may speak for
     window                   {backend, what: start|stop}: it is being restored, and may go back

@@ -44,7 +44,7 @@ def request(method, target, credential, body=None):
 
 
 def exchange(door, data, source, patience):
-    """The answer's bytes. ConnectionRefusedError, or a timeout before all was sent to nobody: it never left."""
+    """The answer's bytes, as many as came. ConnectionRefusedError: nobody was there, it never left."""
     with socket.socket() as conn:
         conn.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         conn.bind((source, 0))
@@ -87,6 +87,7 @@ class Load:
         self.lock = threading.Lock()
         self.numbers, self.owners = {}, {}
         self.counts = {"ok": 0, "fail": 0, "info": 0}
+        self.acknowledged = {}  # zone -> operations
         self.texts = []  # of what was not acknowledged
         self.threads, self.stopping = [], threading.Event()
 
@@ -94,12 +95,13 @@ class Load:
     def acked(self):
         return self.counts["ok"]
 
-    def perform(self, op, zone, owner=None, credential=None, door="INGEST_URL", more="", patience=15, text=None):
-        """One operation; returns (ok | fail | info, n, the answer's text). `text`: another zone text than the usual."""
-        history, n = self.rig.history, None
+    def perform(self, op, zone, owner=None, credential=None, door="INGEST_URL", more="", patience=15, text=None, n=None):
+        """One operation; returns (ok | fail | info, n, the answer's text). `text`: another zone text than the usual; `n`: the
+        same content as that push had."""
+        history = self.rig.history
         with self.lock:
             owner = owner or self.owners.setdefault(zone, OWNERS[len(self.owners) % len(OWNERS)])
-            if op == "push":
+            if op == "push" and n is None:
                 n = self.numbers[zone] = self.numbers.get(zone, 0) + 1
         credential = credential or owner.partition(".")[0]
         number = history.next_id()
@@ -121,6 +123,8 @@ class Load:
         history.add(result, id=number, text=said[:200])
         with self.lock:
             self.counts[result] += 1
+            if result == "ok" and op != "exists":
+                self.acknowledged.setdefault(zone, []).append(number)
             if result != "ok":
                 self.texts.append((result, said))
         return result, n, said

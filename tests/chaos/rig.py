@@ -17,7 +17,7 @@ Before the function: the whole stack runs, a population of still zones and one o
 observers look at all name servers and tables until the row is over. After it the load is stopped, what was served is
 waited for (C7, at most `bound` seconds), all is looked at once more, the topics are read by an independent consumer
 and checker.py judges the history. An exception, a claim that is not true, a fault that did not fire: the row fails.
-`expects="C1"`: a negative control, which passes if and only if the named check catches it.
+`expects=("C1",)`: a negative control, which passes if and only if each of the named checks catches it.
 
 A rig goes where a story does: story.configure(rig, …), story.fast_takeover(rig), story.add_backend(rig, …).
 """
@@ -37,6 +37,7 @@ import load  # noqa: E402
 import story  # noqa: E402
 import watch  # noqa: E402
 
+PATIENCE = float(os.environ.get("PATIENCE") or 1)  # how many times slower than usual this machine may be
 ROWS = {}      # name -> Row
 LEFT_OUT = {}  # name -> reason
 
@@ -47,13 +48,14 @@ class Row:
         self.tier = settings.pop("tier", "full")              # short: also in `make test`
         self.brokers = settings.pop("brokers", 1)             # 3: on a stack of its own
         self.injection = settings.pop("injection", None) or (run.__doc__ or "").strip().split("\n")[0]
-        self.expects = settings.pop("expects", None)          # the check that must fail
-        self.bound = settings.pop("bound", 60)                # seconds from the heal until all is served (C7)
+        self.expects = settings.pop("expects", ())            # checks that must fail
+        self.populate = settings.pop("populate", True)        # False: the row calls rig.populate() itself
+        self.bound = settings.pop("bound", 60) * PATIENCE     # seconds from the heal until all is served (C7)
         self.observations = settings.pop("observations", 100)  # fewer make the run worthless
         self.faults = settings.pop("faults", 1)               # fewer that fired likewise
         self.still = settings.pop("still", 12)                # zones that nobody touches
         self.moving = settings.pop("moving", 24)              # zones that the load changes
-        self.seconds = settings.pop("seconds", 240)           # the whole row may take; then it is killed and has failed
+        self.seconds = settings.pop("seconds", 240) * PATIENCE  # the whole row may take; then it is killed and has failed
         if settings:
             raise TypeError(f"{name}: unknown settings {sorted(settings)}")
 
@@ -90,6 +92,7 @@ class Rig:
         self.still = [f"{stem}-still{i}-{story.RUN}.example" for i in range(row.still)]
         self.zones = [f"{stem}-{i}-{story.RUN}.example" for i in range(row.moving)]
         self.all_zones = {*self.still, *self.zones}
+        self.live = None
         self.load = load.Load(self)
         self.observers = watch.Observers(self)
 
@@ -98,7 +101,7 @@ class Rig:
     def run(self):
         """Everything; what the checker is to judge is in the history afterwards."""
         self.history.add("row", name=self.row.name, bound=self.row.bound, observations=self.row.observations, faults=self.row.faults,
-                         expects=self.row.expects)
+                         expects=list(self.row.expects))
         for credential, owner in load.CREDENTIALS.items():
             self.history.add("policy", credential=credential, hostnames=[owner])
         try:
@@ -115,7 +118,8 @@ class Rig:
                     action(*args)
                 except Exception as error:
                     self.ok("the stack is left as it was found", False, error)
-            self.live.stop()
+            if self.live is not None:
+                self.live.stop()
 
     def begin(self):
         story.begin()
@@ -124,12 +128,17 @@ class Rig:
                 story.stack("stop", name)
             for name in story.PRODUCTS:
                 story.start(name)
+        if self.row.populate:
+            self.populate()
+
+    def populate(self):
+        """The zones of the row are pushed and served; from here on they are watched."""
         self.began_ms = int(time.time() * 1000) - 1000
         self.live = watch.Live(self)
         answers = self.load.each("push", [*self.still, *self.zones])
         self.ok("the population is pushed", all(result == "ok" for result, _, _ in answers.values()), list(answers.items())[:3])
         self.history.add("healed")
-        self.ok("and served", self.wait_served("begin", 60) == 0)
+        self.ok("and served", self.wait_served("begin", 60 * PATIENCE) == 0)
         for zone in self.still:
             owner = self.load.owners[zone]
             self.history.add("still", zone=zone, n=1, fp=content.fingerprint(content.records(zone, 1, owner)))
@@ -137,7 +146,7 @@ class Rig:
 
     def end(self):
         self.load.stop()
-        self.wait_served("converge", self.row.bound + 10)
+        self.wait_served("converge", self.row.bound + (2 if self.row.expects else 10))
         self.look_at_all("final")
         for name, action, down in self.after:
             with self.nemesis(name, down=down, heals=False) as fault:
@@ -179,10 +188,11 @@ class Rig:
         zone = see["zone"]
         return "error" not in see and not see["torn"] and self.live.settled(zone) and see["n"] == self.live.wanted(zone)
 
-    def look_at_all(self, phase):
+    def look_at_all(self, phase, zones=None):
+        """By every way at every backend."""
         def look(server):
             eyes = watch.eyes(self.history, (server,))
-            for zone in sorted(self.all_zones):
+            for zone in sorted(self.all_zones if zones is None else zones):
                 for eye in eyes:
                     eye.look(zone, phase)
             for eye in eyes:
@@ -229,7 +239,8 @@ class Rig:
             print(f"#   not ok: {sentence}: {str(detail)[:600]}", flush=True)
         return bool(condition)
 
-    eventually = story.Story.eventually
+    def eventually(self, seconds, sentence, question, every=0.05):
+        return story.Story.eventually(self, seconds * PATIENCE, sentence, question, every)
 
     @staticmethod
     def note(text):
@@ -270,7 +281,7 @@ class Rig:
     @staticmethod
     def await_exit(name, seconds):
         """Its exit code, or None: it still runs."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * PATIENCE
         while time.monotonic() < until:
             code = story.exit_code(name)
             if code is not None and not story.alive(name):

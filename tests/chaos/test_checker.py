@@ -315,7 +315,7 @@ def an_old_one_takes_effect_again_late(look):
     last = max(event["offset"] for event in look.of("push")) + 1
     for reader in ("live", "final"):
         look.events.append({**look.pushes(one.id)[0], "reader": reader, "offset": last})
-    look.events.append({**look.value(one), "version": [EPOCH, last]})
+    look.events.append({**look.value(one), "version": [EPOCH, last], "offset": last})
     look.events.append({"e": "verdict", "t": 0, "zone": one.zone, "version": [EPOCH, last], "state": "accepted", "rule": None})
 
 
@@ -354,13 +354,13 @@ def the_log_has_lost_its_tail(look):
 @mutant("C2")
 def a_value_that_nobody_pushed(look):
     one = look.effective()[0]
-    look.events.append({**look.value(one), "version": [EPOCH, look.of("push")[-1]["offset"] + 7], "n": one.n})
+    look.events.append({**look.value(one), "version": [EPOCH, look.of("push")[-1]["offset"] + 7], "offset": 9999})
 
 
 @mutant("C2")
 def the_last_record_of_a_zone_is_not_its_highest(look):
     one = look.first_of("zone1.example")
-    look.events.append(dict(look.value(one)))
+    look.events.append({**look.value(one), "offset": 9999})
 
 
 @mutant("C2")

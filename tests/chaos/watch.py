@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -21,9 +22,10 @@ import rows
 import story
 
 DATABASES = ("dc1", "dc2")
-COUNTS = {"dc1": "SELECT COUNT(*) FROM zones", "dc2": "SELECT COUNT(*) FROM domains"}
+COUNTS = {"dc1": "SELECT COUNT(*) FROM zones WHERE zone_name LIKE %s", "dc2": "SELECT COUNT(*) FROM domains WHERE name LIKE %s"}
 QUERIES = {"dc1": rows.COREDNS, "dc2": rows.POWERDNS}
 ABSENT = ("REFUSED", "NOTAUTH")
+PARTITIONS = 12
 PACE = 0.1  # seconds between two looks of an observer
 
 
@@ -87,12 +89,12 @@ class Eye:
         return {**content.read(zone, records), "rcode": None}
 
     def count(self):
-        """How many zones the tables have."""
+        """How many zones of this run the tables have."""
         try:
             if self.conn is None:
                 self.conn = rows.connect(self.backend)
             with self.conn.cursor() as cursor:
-                cursor.execute(COUNTS[self.backend])
+                cursor.execute(COUNTS[self.backend], f"%-{story.RUN}.example%")
                 self.history.add("count", backend=self.backend, zones=cursor.fetchone()[0])
         except (OSError, pymysql.Error):
             self.close()
@@ -145,7 +147,7 @@ class Observers:
         before = {}
         while not self.stopping.wait(0.5):
             for name in self.rig.services():
-                now = story.ready(name)
+                now = f"{name.upper().replace('-', '_')}_ADMIN_URL" in os.environ and story.ready(name)
                 if before.get(name) and not now:
                     self.rig.history.add("alarm", name=f"{name} not ready")
                 before[name] = now
@@ -216,8 +218,10 @@ def read_topics(history, since_ms, zones):
         for line in done.stdout.splitlines():
             record, value = headers_and_value(line)
             if ours(topic, record, value, zones):
-                more = {"reader": "final"} if kind == "push" else {}
-                history.add(kind, **more, **event_of(record, value))
+                history.add(kind, reader="final", **event_of(record, value))
+    words = [word for p in range(PARTITIONS) for word in ("-t", f"dadns.pushes:{p}:-2")]
+    for partition, offset in re.findall(r"\[(\d+)\] offset (\d+)", story.kcat("-Q", *words)):
+        history.add("start", partition=int(partition), offset=int(offset))
 
 
 class Live:
@@ -225,43 +229,71 @@ class Live:
 
     def __init__(self, rig):
         self.rig = rig
-        self.pushed, self.judged, self.values, self.origin = {}, {}, {}, {}
-        self.processes = []
+        self.pushed, self.judged, self.values, self.ids, self.arrived = {}, {}, {}, set(), set()
+        self.lags = []  # (when, backend, zone, ms from the push to its being served)
+        self.processes, self.seen, self.stopping = {}, set(), False
         for topic in TOPICS:
+            threading.Thread(target=self.follow, args=(topic,), daemon=True).start()
+
+    def follow(self, topic):
+        """kcat ends when no broker is left; then it is asked again, until stop()."""
+        while not self.stopping:
             # not from now on: where a partition has nothing yet, what comes meanwhile would be missed
             process = subprocess.Popen(kcat_command(topic, "-200", "-u"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            self.processes.append(process)
-            threading.Thread(target=self.follow, args=(topic, process), daemon=True).start()
+            self.processes[topic] = process
+            self.take(topic, process.stdout)
+            process.wait()
+            time.sleep(0.2)
 
-    def follow(self, topic, process):
-        for line in process.stdout:
+    def take(self, topic, lines):
+        for line in lines:
             try:
                 record, value = headers_and_value(line)
             except ValueError:
                 continue  # a row's poison
-            if topic == "dadns.status" and value is not None and value.get("state") in ("away", "dead", "drifted", "missing"):
-                self.rig.history.add("alarm", name=f"{value['backend']} {value['state']}", zone=value.get("zone"))
+            place = (topic, record["partition"], record["offset"])
+            if place in self.seen:
+                continue
+            self.seen.add(place)
+            # read from before the run on: what was said then is another row's
+            if topic == "dadns.status" and value is not None and record.get("ts", 0) >= self.rig.began_ms + 1000:
+                self.told(value)
             if not ours(topic, record, value, self.rig.all_zones):
                 continue
             zone = value["zone"]
             if topic == "dadns.pushes":
                 event = push_event(record, value)
                 self.rig.history.add("push", reader="live", **event)
-                self.pushed[zone] = record["offset"]
+                self.arrived.add(event["from"])
+                if event["id"] not in self.ids:  # a late copy gets no verdict of its own
+                    self.ids.add(event["id"])
+                    self.pushed[zone] = record["offset"]
             elif topic == "dadns.zones":
+                self.rig.history.add("value", reader="live", **value_event(record, value))
                 version = story.version_of(value)
                 if version >= self.values.get(zone, ((0, 0), None))[0]:
                     self.values[zone] = (version, None if value.get("deleted") else value["serial"])
             else:
+                self.rig.history.add("verdict", reader="live", **verdict_event(record, value))
                 self.judged[zone] = max(self.judged.get(zone, -1), story.version_of(value)[1])
 
+    def told(self, value):
+        if value.get("state") in ("away", "dead", "drifted", "missing"):
+            self.rig.history.add("alarm", name=f"{value['backend']} {value['state']}", zone=value.get("zone"))
+        if value.get("state") == "applied" and value.get("zone") in self.rig.all_zones:
+            self.lags.append((self.rig.history.now(), value["backend"], value["zone"], value.get("lag_ms")))
+
     def settled(self, zone):
+        """All of its acknowledged pushes are in the log, also those that were held, and judged."""
+        if not self.arrived.issuperset(self.rig.load.acknowledged.get(zone, ())):
+            return False
         return self.judged.get(zone, -1) >= self.pushed.get(zone, -1)
 
     def wanted(self, zone):
         return self.values.get(zone, (None, None))[1]
 
     def stop(self):
-        for process in self.processes:
+        self.stopping = True
+        for process in list(self.processes.values()):
             process.kill()
             process.wait()

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -174,7 +175,7 @@ class Flow:
 def marks():
     """(process, mark) for each mark("...") of the source; a mark in common/ belongs to whoever runs that code. None: to
     nobody here."""
-    homes = {"services/ingest/": ["ingest"], "services/writer-bind/": ["writer-ns1"],
+    homes = {"services/ingest/": ["ingest"], "common/drain": ["ingest"], "services/writer-bind/": ["writer-ns1"],
              "services/writer-mysql/": ["writer-dc1", "writer-dc2"], "common/writer": ["writer-ns1", "writer-dc2"]}
     found = subprocess.run(["grep", "-rnoE", r'\bmark\("[a-z_.]+"\)', "--include=*.c", "common", "services"], capture_output=True,
                            text=True, check=True).stdout
@@ -230,6 +231,31 @@ def crowd_zone(load, stop):
             except OSError:
                 pass
         stop.wait(1)
+
+
+def redis(*words):
+    done = subprocess.run(["redis-cli", "-u", os.environ["REDIS_URL"], *words], capture_output=True, text=True, timeout=20)
+    return done.stdout.strip()
+
+
+def hold_zones(load, stop):
+    """Zones that have held pushes, as if Kafka had been away: what has others joined and drained has marks too. Held is a delete by
+    a stranger, so by itself it changes nothing; as long as its lock stands a push joins it. A drainer that died leaves a lock, so
+    there are many zones."""
+    n = 0
+    while not stop.is_set():
+        n += 1
+        zone = f"held{n % 40}-{story.RUN}.example"
+        load.change(zone, 2 * n)
+        made = int(time.time() * 1000)
+        push = str(uuid.UUID(int=made << 80 | 7 << 76 | random.getrandbits(76) & ~(3 << 62) | 2 << 62))
+        value = {"schema": "push/1.0", "id": push, "op": "delete", "zone": zone, "owner": "stranger.example", "sender": "default",
+                 "received_at": "2026-11-21T14:30:57.123Z", "seen": "absent"}
+        redis("SET", f"dadns:hold:lock:{zone}", "story", "NX", "PX", "300")
+        redis("RPUSH", f"dadns:hold:zone:{zone}", f"{push} {made}\nce_source: /story\n\n{json.dumps(value)}")
+        redis("ZADD", "dadns:hold:zones", "NX", str(made), zone)
+        load.change(zone, 2 * n + 1)
+        stop.wait(0.2)
 
 
 # ---- random kills --------------------------------------------------------------------------------------------------
@@ -358,6 +384,8 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
     small.start(SEED)
     stop_crowd = threading.Event()
     threading.Thread(target=crowd_zone, args=(small, stop_crowd), daemon=True).start()
+    holder = threading.Thread(target=hold_zones, args=(small, stop_crowd), daemon=True)
+    holder.start()
     results = {}
     hitters = [threading.Thread(target=hit_marks, args=(process, [name for p, name in pairs if p == process], (1, 7), results, small, flow))
                for process in dict(pairs)]
@@ -373,7 +401,9 @@ with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is l
              f"exit code {first[1]}\n{first[3]}")
     s.eventually(20, "all are ready", everything_is_ready)
     stop_crowd.set()
+    holder.join(30)
     small.stop()
+    s.eventually(20, "nothing is held any more", lambda: redis("EXISTS", "dadns:hold:zones") == "0")
     for i in range(0, len(small.refused_zones), 50):
         story.delete(small.refused_zones[i:i + 50])
     s.ok(f"{small.acked} changes were acknowledged, {small.unanswered} not answered, {small.refused} answered with error=1",

@@ -20,24 +20,17 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cleaner  # noqa: E402
 import story  # noqa: E402
 import tables  # noqa: E402
-from same_partition import partition  # noqa: E402
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))
 ZONES = 240
-PARTITIONS = 12
 ROUNDS = 12   # attempts to catch the judge with values in hand
 EXPELLED = 4  # seconds until a frozen one is given up
 ONE_BY_ONE = "--kafka.batch.num.messages=1 --kafka.max.in.flight.requests.per.connection=1"
 DOOR = "INGEST_2_URL"
 TOPIC = "dadns.zones"
-QUICK = "min.compaction.lag.ms=0,segment.ms=200,min.cleanable.dirty.ratio=0.001,delete.retention.ms=86400000"
-
-
-def configs(kind, name, verb, settings):
-    return story.kafka_class("kafka.admin.ConfigCommand", "--bootstrap-server", os.environ["KAFKA_BROKERS"], "--entity-type", kind,
-                             *(["--entity-default"] if name is None else ["--entity-name", name]), "--alter", f"--{verb}-config", settings)
 
 
 def history(zones):
@@ -208,23 +201,11 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
                  lambda: story.ready("ingest") if story.alive("ingest") else story.start("ingest") and False)
 
     # ---- compaction
-    s.finally_do(lambda: s.ok("dadns topics apply puts the settings right", "dadns.zones" in story.subprocess.run(
-        [f"{story.BIN}/dadns", "topics", "apply", "--config", f"{story.STACK_DIR}/dadns.yml"], capture_output=True, text=True).stdout))
-    s.finally_do(configs, "topics", TOPIC, "delete", "segment.ms,min.cleanable.dirty.ratio,delete.retention.ms")
-    s.finally_do(configs, "brokers", None, "delete", "log.cleaner.backoff.ms")
-    configs("brokers", None, "add", "log.cleaner.backoff.ms=300")
-    configs("topics", TOPIC, "add", QUICK)
-    fillers = {}
-    while len(fillers) < PARTITIONS:  # one for each partition
-        name = f"filler{random.randrange(10 ** 6)}-{story.RUN}.example"
-        fillers.setdefault(partition(name, PARTITIONS), name)
-    fillers = list(fillers.values())
-    rounds = [0]
+    cleaner.make_quick(s)
+    fillers = cleaner.Fillers()
 
     def compacted():
-        rounds[0] += 1
-        for zone in fillers:  # a segment is closed by what comes after it
-            story.push(zone, story.zone_text(zone, rounds[0]), url=DOOR)
+        fillers.push(DOOR)
         found = history(zones)
         many = [zone for zone in zones if len(found[zone]) > 1]
         return True if not many else f"{len(many)} zones have more than one record: {[(zone, found[zone]) for zone in many[:2]]}"
@@ -245,7 +226,7 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     said = story.reset_group("dadns.writer.ns2")
     s.ok("ns2 is wiped and its writer's group forgotten", "successful" in said, said)
     story.stack("start", "ns2")
-    s.ok("it serves nothing", story.serial("ns2", fillers[0]) == "REFUSED", story.serial("ns2", fillers[0]))
+    s.ok("it serves nothing", story.serial("ns2", fillers.zones[0]) == "REFUSED", story.serial("ns2", fillers.zones[0]))
     story.stack("start", "writer-ns2")
     story.converge(s, 30, "built from dadns.zones alone it serves the newest of each zone, and no deleted one", wanted, ("ns2",))
     story.stack("stop", "writer-dc1")

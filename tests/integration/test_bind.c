@@ -21,12 +21,14 @@
 
 #include "common/clock.h"
 #include "common/dnsq.h"
+#include "common/preflight.h"
 #include "common/rndc.h"
 #include "common/zone.h"
 #include "services/writer-bind/bind.h"
+#include "services/writer-bind/bind_parts.h"
 #include "services/writer-bind/zonefile.h"
 
-#define KEY                                                                                        \
+#define KEY_TEXT                                                                                   \
 	"key \"dadns\" { algorithm hmac-sha256; secret \"c2VjcmV0IG9mIHRoZSB0ZXN0cyBvbmx5ISEh\"; " \
 	"};\n"
 
@@ -178,7 +180,7 @@ static int set_up(void **state)
 	snprintf(key_file, sizeof(key_file), "%s/rndc.key", folder);
 	snprintf(dns, sizeof(dns), "127.0.0.1:%u", free_port());
 	snprintf(rndc, sizeof(rndc), "127.0.0.1:%u", free_port());
-	write_text("rndc.key", KEY);
+	write_text("rndc.key", KEY_TEXT);
 	write_conf("yes");
 	config = (struct bind_config){.zones_dir = zones_dir,
 				      .dns = dns,
@@ -659,6 +661,104 @@ static void named_that_adds_no_zones_fails_the_backend(void **state)
 	done(backend, &given, NULL);
 }
 
+static void append_to_conf(const char *text)
+{
+	char path[160];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/named.conf", folder);
+	file = fopen(path, "a");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void expect_finding(void *backend, enum check check, enum finding_state state,
+			   const char *says)
+{
+	struct preflight preflight;
+	size_t seen = 0;
+
+	preflight_init(&preflight, "");
+	bind_ops.check(backend, &preflight);
+	for (size_t i = 0; i < preflight.count; i++) {
+		const struct finding *finding = &preflight.items[i];
+
+		seen += finding->check == check ? 1 : 0;
+		if (finding->check == check &&
+		    (finding->state != state || strstr(finding->text.text, says) == NULL)) {
+			fail_msg("%s: %s: %s", check_abouts[check].name,
+				 finding_state_text(finding->state), finding->text.text);
+		}
+	}
+	assert_int_equal(seen, 1);
+	preflight_finish(&preflight);
+}
+
+static void whether_named_takes_new_zones_is_known_before_there_is_one(void **state)
+{
+	void *backend = open_backend();
+	struct reason why;
+
+	(void)state;
+	expect_finding(backend, CHECK_BIND_NEW_ZONES, FINDING_RIGHT, "yes");
+	kill_named();
+	write_conf("no");
+	start_named();
+	rndc_close(((struct bind *)backend)->rndc);
+	assert_int_equal(bind_ops.open(backend, &why), OK);
+	expect_finding(backend, CHECK_BIND_NEW_ZONES, FINDING_WRONG, "allow-new-zones yes;");
+	kill_named();
+	write_conf("yes");
+	expect_finding(backend, CHECK_BIND_REACH, FINDING_AWAY, "Connection refused");
+	start_named();
+	assert_int_equal(bind_ops.open(backend, &why), OK);
+	expect_finding(backend, CHECK_BIND_NEW_ZONES, FINDING_RIGHT, "yes");
+	bind_ops.close(backend);
+}
+
+static void zone_of_ours_in_named_conf_is_found_before_named_is_restarted(void **state)
+{
+	struct given given = save("both.test", 1, 1, "www IN A 192.0.2.1\n");
+	struct given end = gone("both.test", 2);
+	void *backend = open_backend();
+
+	(void)state;
+	must_apply(backend, &given);
+	append_to_conf("zone \"other.test\" { type primary; file \"other\"; };\n");
+	expect_finding(backend, CHECK_BIND_OVERLAP, FINDING_RIGHT, "1 zones");
+	append_to_conf("zone \"Both.Test\" IN { type primary; file \"both\"; };\n");
+	expect_finding(backend, CHECK_BIND_OVERLAP, FINDING_WRONG, "both.test is ours, and in");
+	must_apply(backend, &end);
+	expect_finding(backend, CHECK_BIND_OVERLAP, FINDING_RIGHT, "2 zones");
+	write_conf("yes");
+	done(backend, &given, &end);
+}
+
+/* named that has a zone twice does not start: ours never becomes the second. */
+static void zone_of_named_conf_is_not_added_by_the_writer(void **state)
+{
+	struct given given = save("static.test", 1, 7, "www IN A 192.0.2.1\n");
+	void *backend = open_backend();
+	struct change change;
+
+	(void)state;
+	write_text("static.db", "$TTL 300\n@ IN SOA a. b. 99 1 1 1 1\n@ IN NS ns1.other.test.\n");
+	append_to_conf("zone \"static.test\" { type primary; file \"static.db\"; };\n");
+	kill_named();
+	start_named();
+	change = apply(backend, &given);
+	assert_int_not_equal(change.outcome, OK);
+	assert_false(is_served(&given));
+	kill_named();
+	start_named(); /* it does start */
+	kill_named();
+	write_conf("yes");
+	start_named();
+	assert_int_equal(apply(backend, &given).outcome, OK);
+	done(backend, &given, NULL);
+}
+
 static void wrong_key_says_so(void **state)
 {
 	struct bind_config wrong = config;
@@ -895,6 +995,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(restart_of_named_between_batches_is_not_noticed),
 		cmocka_unit_test(dead_named_fails_the_backend_not_the_zone),
 		cmocka_unit_test(named_that_adds_no_zones_fails_the_backend),
+		cmocka_unit_test(whether_named_takes_new_zones_is_known_before_there_is_one),
+		cmocka_unit_test(zone_of_ours_in_named_conf_is_found_before_named_is_restarted),
+		cmocka_unit_test(zone_of_named_conf_is_not_added_by_the_writer),
 		cmocka_unit_test(wrong_key_says_so),
 		cmocka_unit_test(positions_outlive_the_process),
 		cmocka_unit_test(wiped_directory_is_noticed_and_filled_again),

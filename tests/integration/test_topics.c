@@ -13,6 +13,7 @@
 
 #include "common/bus_admin.h"
 #include "common/event.h"
+#include "common/preflight.h"
 #include "common/topics.h"
 #include "common/topics_epoch.h"
 
@@ -296,14 +297,69 @@ static void another_partition_count_stops_the_services_and_is_never_changed(void
 	assert_int_equal(topics_preflight(&bus, &config, WAIT_MS, &why), OK);
 }
 
+static size_t wrong_ones(enum check check, const char *where)
+{
+	struct preflight preflight;
+	size_t n = 0;
+
+	preflight_init(&preflight, "");
+	preflight_kafka(&preflight, &bus, &config, WAIT_MS, true);
+	for (size_t i = 0; i < preflight.count; i++) {
+		const struct finding *finding = &preflight.items[i];
+
+		assert_int_not_equal(finding->state, FINDING_AWAY);
+		if (finding->state == FINDING_WRONG) {
+			assert_int_equal(finding->check, check);
+			assert_string_equal(finding->where, where);
+			n++;
+		}
+	}
+	preflight_finish(&preflight);
+	return n;
+}
+
+static void findings_name_what_is_wrong_and_where(void **state) /* F15, F17 */
+{
+	int64_t partitions = config.partitions;
+	struct preflight preflight;
+	struct lines lines;
+
+	NEEDS_KAFKA();
+	apply(&lines, false);
+	assert_int_equal(wrong_ones(CHECKS, ""), 0);
+	set_one(TOPIC_ZONES, "cleanup.policy", "delete");
+	assert_int_equal(wrong_ones(CHECK_TOPIC_SETTINGS, TOPIC_ZONES), 1);
+	apply(&lines, false);
+	assert_int_equal(wrong_ones(CHECKS, ""), 0);
+
+	config.partitions = partitions + 1;
+	preflight_init(&preflight, "");
+	preflight_kafka(&preflight, &bus, &config, WAIT_MS, false);
+	assert_int_equal(preflight_first(&preflight, FINDING_WRONG)->check, CHECK_TOPIC_COUNTS);
+	preflight_finish(&preflight);
+	preflight_init(&preflight, "topic-partitions");
+	preflight_kafka(&preflight, &bus, &config, WAIT_MS, false);
+	assert_null(preflight_first(&preflight, FINDING_WRONG));
+	assert_int_equal(preflight_first(&preflight, FINDING_WARN)->check, CHECK_TOPIC_COUNTS);
+	preflight_finish(&preflight);
+	config.partitions = partitions;
+}
+
 static void absent_kafka_is_tempfail(void **state)
 {
 	const struct bus_config nobody = {.brokers = "127.0.0.1:1", .client_id = "test"};
+	struct preflight preflight;
 	struct reason why;
 
 	(void)state;
 	assert_int_equal(topics_preflight(&nobody, &config, 300, &why), TEMPFAIL);
 	assert_non_null(strstr(why.text, "127.0.0.1:1"));
+	preflight_init(&preflight, "");
+	preflight_kafka(&preflight, &nobody, &config, 300, true);
+	assert_int_equal(preflight.count, 1);
+	assert_int_equal(preflight.items[0].state, FINDING_AWAY);
+	assert_int_equal(preflight.items[0].check, CHECK_KAFKA_REACH);
+	preflight_finish(&preflight);
 }
 
 int main(void)
@@ -316,6 +372,7 @@ int main(void)
 		cmocka_unit_test(epoch_of_a_half_written_raise_is_completed_not_raised_again),
 		cmocka_unit_test(epoch_goes_above_every_version_that_a_status_names),
 		cmocka_unit_test(another_partition_count_stops_the_services_and_is_never_changed),
+		cmocka_unit_test(findings_name_what_is_wrong_and_where),
 		cmocka_unit_test(absent_kafka_is_tempfail),
 	};
 

@@ -273,8 +273,12 @@ def fast_takeover(story, after_ms=1000):
         for name in PRODUCTS:
             stack("stop", name, check=False)
             start(name)
-    # after the file was put back: what was registered later is undone first
-    story.undo.insert(0, (back_to_normal, ()))
+    undo_last(story, back_to_normal)
+
+
+def undo_last(story, action):
+    """At the story's very end: after dadns.yml was put back."""
+    story.undo.insert(0, (action, ()))
 
 
 # ---- as DirectAdmin ----------------------------------------------------------------------------------------------
@@ -561,13 +565,13 @@ def went_back(zones, backends=BACKENDS):
 
 
 class Follower(threading.Thread):
-    """Reads a topic from its end and calls take(key, payload) for each record."""
+    """Reads a topic, from where it ends about now, and calls take(key, offset, payload) for each record."""
 
-    def __init__(self, topic, take):
+    def __init__(self, topic, take, start="end"):
         super().__init__(daemon=True)
         self.take = take
         self.process = subprocess.Popen(
-            ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-u", "-t", topic, "-o", "end", "-f", "%k\t%o\t%s\n",
+            ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-u", "-t", topic, "-o", start, "-f", "%k\t%o\t%s\n",
              "-X", "fetch.wait.max.ms=20"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.start()
 

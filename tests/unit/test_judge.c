@@ -229,6 +229,46 @@ static void a_held_push_yields_only_to_a_later_unchecked_one(void **unused)
 	assert_int_equal(hear(&stage, &held), STATUS_UNCHANGED);
 }
 
+static void what_is_held_behind_an_unchecked_push_is_later_than_it(void **unused)
+{
+	struct stage stage = {0};
+	struct push_event first = save_of(1, "da1.hoster.example");
+	struct push_event unchecked = save_of(2, "da1.hoster.example");
+	struct push_event held = unchecked;
+	struct push_event behind = save_of(3, "da1.hoster.example");
+
+	(void)unused;
+	unchecked.unchecked = true;
+	held.has_seen = true; /* the same push: Kafka did not confirm it, its copy got there */
+	behind.has_seen = true;
+	unchecked.digest = held.digest = digest_b;
+	(void)hear(&stage, &first);
+	assert_int_equal(hear(&stage, &unchecked), STATUS_ACCEPTED);
+	assert_int_equal(hear(&stage, &held), STATUS_UNCHANGED);
+	assert_false(stage.state.unchecked);
+	assert_int_equal(hear(&stage, &behind), STATUS_ACCEPTED);
+	assert_int_equal(hear(&stage, &unchecked), STATUS_STALE); /* once more, late */
+	assert_int_equal(hear(&stage, &held), STATUS_STALE);
+}
+
+static void a_late_copy_of_a_held_delete_spares_what_was_made_since(void **unused)
+{
+	struct stage stage = {0};
+	struct push_event late = delete_of(1, "da1.hoster.example");
+	struct push_event held = late;
+	struct push_event save = save_of(2, "da1.hoster.example");
+
+	(void)unused;
+	held.has_seen = true;
+	save.has_seen = true;
+	assert_int_equal(hear(&stage, &held), STATUS_ACCEPTED); /* though there is no such zone */
+	assert_true(stage.said.has_value && stage.state.deleted);
+	assert_int_equal(hear(&stage, &save), STATUS_ACCEPTED);
+	assert_int_equal(hear(&stage, &late), STATUS_STALE);
+	assert_refused(&stage, "duplicate");
+	assert_false(stage.state.deleted);
+}
+
 static void only_the_owner_deletes(void **unused)
 {
 	struct stage stage = {0};
@@ -377,6 +417,11 @@ static void make_history(void)
 
 			pushes[i] = pushes[old];
 			zone_of[i] = zone_of[old];
+			if (random_below(3) == 0) { /* it was held */
+				pushes[i].has_seen = true;
+				pushes[i].seen = (struct version){EPOCH, (int64_t)old};
+				pushes[i].unchecked = false;
+			}
 		} else {
 			pushes[i] = random_push(i);
 		}
@@ -423,6 +468,11 @@ static struct opinion model(const struct opinion *said, size_t at)
 			newest = i;
 		}
 	}
+	if (now != NULL && now->unchecked && event_id_equal(&now->id, &push->id) &&
+	    push->has_seen && !push->unchecked) {
+		return (struct opinion){
+			.verdict = STATUS_UNCHANGED, .has_value = true, .unchanged = true};
+	}
 	if (now != NULL && model_lists(said, at, newest, pushed_at[newest])) {
 		return (struct opinion){.verdict = STATUS_STALE};
 	}
@@ -435,10 +485,10 @@ static struct opinion model(const struct opinion *said, size_t at)
 	    (push->seen.epoch == 0 || (int64_t)newest > push->seen.offset)) {
 		return (struct opinion){.verdict = STATUS_REFUSED};
 	}
-	if (push->op == PUSH_DELETE && now == NULL) {
+	if (push->op == PUSH_DELETE && now == NULL && !push->has_seen) {
 		return (struct opinion){.verdict = STATUS_UNCHANGED};
 	}
-	if (push->op == PUSH_DELETE && now->owner != push->owner) {
+	if (push->op == PUSH_DELETE && now != NULL && now->owner != push->owner) {
 		return (struct opinion){.verdict = STATUS_REFUSED};
 	}
 	if (push->mass) {
@@ -565,6 +615,8 @@ int main(void)
 		cmocka_unit_test(ids_are_kept_for_a_day_and_sixteen_pushes),
 		cmocka_unit_test(only_if_holds_a_push_to_what_it_looked_at),
 		cmocka_unit_test(a_held_push_yields_only_to_a_later_unchecked_one),
+		cmocka_unit_test(what_is_held_behind_an_unchecked_push_is_later_than_it),
+		cmocka_unit_test(a_late_copy_of_a_held_delete_spares_what_was_made_since),
 		cmocka_unit_test(only_the_owner_deletes),
 		cmocka_unit_test(a_migrated_zone_outlives_the_old_servers_delete),
 		cmocka_unit_test(a_mass_delete_is_held_back),
