@@ -240,9 +240,9 @@ enum outcome bench_send_barrier(struct bench *bench, int32_t partition, struct r
 	buf_clear(&bench->value);
 	barrier_event_encode(&barrier, &bench->value);
 	record.value = buf_span(&bench->value);
+	zindex_await_barrier(bench->index, partition, &barrier.judge); /* before it can be read */
 	outcome = bus_send(bench->values, &record, other_delivered, bench, why);
 	if (outcome == OK) {
-		bench->partitions[partition].barrier = barrier.judge;
 		mark("judge.barrier");
 	}
 	return outcome;

@@ -36,7 +36,6 @@ struct bench_partition {
 	int64_t epoch;
 	int64_t fence;    /* I4: pushes below it were judged before: status only */
 	int64_t position; /* next offset to come; -1: unknown */
-	struct event_id barrier;
 	int64_t again_ms; /* not before: the next look, the next repair */
 	struct tracker tracker;
 };

@@ -228,7 +228,7 @@ static void step(struct bench *bench, int32_t partition, int64_t now)
 		return;
 	}
 	zindex_partition(bench->index, partition, &info);
-	if (mine->phase == PHASE_BARRIER && event_id_equal(&info.barrier, &mine->barrier)) {
+	if (mine->phase == PHASE_BARRIER && info.barrier_read) {
 		step_behind_barrier(bench, partition, &info);
 	}
 	if (mine->phase == PHASE_REPAIR) {

@@ -368,8 +368,22 @@ void zindex_read_epoch(struct zindex *index, int32_t partition, int64_t epoch)
 
 void zindex_read_barrier(struct zindex *index, int32_t partition, const struct event_id *judge)
 {
+	struct zindex_partition *at;
+
 	lock_alone(index);
-	partition_of(index, partition)->barrier = *judge;
+	at = partition_of(index, partition);
+	at->barrier_read = at->barrier_read || event_id_equal(&at->barrier, judge);
+	unlock(index);
+}
+
+void zindex_await_barrier(struct zindex *index, int32_t partition, const struct event_id *judge)
+{
+	struct zindex_partition *at;
+
+	lock_alone(index);
+	at = partition_of(index, partition);
+	at->barrier = *judge;
+	at->barrier_read = false;
 	unlock(index);
 }
 

@@ -50,9 +50,14 @@ void zindex_set_complete(struct zindex *index);
 bool zindex_state(const struct zindex *index, const struct name *zone, struct zone_state *out);
 void zindex_decide(struct zindex *index, int32_t partition, const struct zone_event *value);
 
+/* Whether this barrier was read is asked from now on. An earlier judge's, which came late, may be
+ * read behind it: the last one says nothing. */
+void zindex_await_barrier(struct zindex *index, int32_t partition, const struct event_id *judge);
+
 struct zindex_partition {
 	int64_t epoch;           /* 0: no epoch record was read */
-	struct event_id barrier; /* the last one read; all zero: none */
+	bool barrier_read;       /* the one that zindex_await_barrier named */
+	struct event_id barrier; /* that one */
 	struct version highest;  /* of all values read */
 	size_t ahead;            /* zones decided here and not read back */
 	size_t unsettled;        /* zones whose last record is not their highest version */

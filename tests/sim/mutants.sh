@@ -74,7 +74,9 @@ mutant position-ignored common/writer_read.c 'if (position < start) {' 'if (fals
 mutant rewind-off common/writer_apply.c \
 	'if (position >= window_stored_offset(writer->window, topic, partition)) {' 'if (true) {'
 mutant no-barrier services/ingest/takeover.c \
-	'event_id_equal(&info.barrier, &mine->barrier)' 'true'
+	'mine->phase == PHASE_BARRIER && info.barrier_read' 'mine->phase == PHASE_BARRIER'
+mutant last-barrier-counts services/ingest/zindex.c \
+	'at->barrier_read || event_id_equal(&at->barrier, judge)' 'event_id_equal(&at->barrier, judge)'
 mutant no-repairs services/ingest/zindex.c 'set_unsettled(index, entry, true);' ';'
 
 echo "$PASSED passed, $FAILED failed"

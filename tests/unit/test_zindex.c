@@ -435,13 +435,34 @@ static void epoch_and_barrier_belong_to_their_partition(void **unused)
 	(void)unused;
 	zindex_read_epoch(index, 1, 7);
 	zindex_read_epoch(index, 1, 6); /* never falls */
+	zindex_await_barrier(index, 0, &judge);
+	zindex_await_barrier(index, 1, &judge);
 	zindex_read_barrier(index, 1, &judge);
 	partition = partition_of(index, 1);
 	assert_int_equal(partition.epoch, 7);
-	assert_true(event_id_equal(&partition.barrier, &judge));
+	assert_true(partition.barrier_read);
 	partition = partition_of(index, 0);
 	assert_int_equal(partition.epoch, 0);
-	assert_false(event_id_equal(&partition.barrier, &judge));
+	assert_false(partition.barrier_read);
+	zindex_destroy(index);
+}
+
+static void a_barrier_stays_read_when_an_earlier_judge_s_comes_behind_it(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct event_id ours = {{1, 2, 3}};
+	struct event_id next = {{4, 5, 6}};
+	struct event_id theirs = {{7, 8, 9}};
+
+	(void)unused;
+	zindex_await_barrier(index, 0, &ours);
+	zindex_read_barrier(index, 0, &theirs);
+	assert_false(partition_of(index, 0).barrier_read);
+	zindex_read_barrier(index, 0, &ours);
+	zindex_read_barrier(index, 0, &theirs);
+	assert_true(partition_of(index, 0).barrier_read);
+	zindex_await_barrier(index, 0, &next);
+	assert_false(partition_of(index, 0).barrier_read);
 	zindex_destroy(index);
 }
 
@@ -466,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_tombstone_behind_a_newer_value_is_repaired_with_that_value),
 		cmocka_unit_test(an_old_value_behind_a_tombstone_is_repaired_with_a_tombstone),
 		cmocka_unit_test(epoch_and_barrier_belong_to_their_partition),
+		cmocka_unit_test(a_barrier_stays_read_when_an_earlier_judge_s_comes_behind_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
