@@ -29,11 +29,11 @@
 	"local t = redis.call('TIME')\n" \
 	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 
-/* ARGV: zone, JSON, epoch, offset, attempt, delay (-1: dead, -2: dead if it is there) */
+/* ARGV: zone, JSON, epoch, offset, attempt, delay (negative: dead), 1: if it is there */
 static const char save_script[] =
 	"-- dadns retry save\n" LUA_ENTRY LUA_NOW "local e = entry(ARGV[1])\n"
 	"local dead = tonumber(ARGV[6]) < 0\n"
-	"if ARGV[6] == '-2' and not (e and order(e, 3) == 0) then return 'kept' end\n"
+	"if ARGV[7] == '1' and not (e and order(e, 3) == 0) then return 'kept' end\n"
 	"if e then\n"
 	"  local d = order(e, 3)\n"
 	"  if d > 0 then return 'kept' end\n"
@@ -154,7 +154,8 @@ void retry_command_finish(struct retry_command *command)
 	buf_finish(&command->json);
 }
 
-void retry_save(struct retry_command *command, const struct retry_event *entry, int64_t delay_ms)
+void retry_save(struct retry_command *command, const struct retry_event *entry, int64_t delay_ms,
+		bool if_there)
 {
 	eval(command, save_script, entry->backend, entry->partition);
 	add_zone(command, &entry->zone);
@@ -162,10 +163,8 @@ void retry_save(struct retry_command *command, const struct retry_event *entry, 
 	add(command, buf_span(&command->json));
 	add_version(command, 0, entry->version);
 	add_number(command, 2, entry->attempt);
-	if (entry->dead) {
-		delay_ms = delay_ms == RETRY_IF_THERE ? -2 : -1;
-	}
-	add_number(command, 3, delay_ms);
+	add_number(command, 3, entry->dead ? -1 : delay_ms);
+	add(command, span_of(if_there ? "1" : "0"));
 }
 
 void retry_drop(struct retry_command *command, const char *backend, int32_t partition,

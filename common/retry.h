@@ -29,7 +29,7 @@
 #include "common/redis.h"
 
 #define RETRY_KEY_SIZE 128
-#define RETRY_ARGUMENTS_MAX 12
+#define RETRY_ARGUMENTS_MAX 13
 
 /* A command, ready for redis_ask or redis_run. */
 struct retry_command {
@@ -45,13 +45,13 @@ void retry_command_finish(struct retry_command *command);
 
 /* --- a writer's ------------------------------------------------------------------------------- */
 
-/* Due after `delay_ms`; never if it is `dead`: then RETRY_IF_THERE says "only in place of the entry
- * that it was", which may have been replaced or dropped meanwhile. */
-#define RETRY_IF_THERE (-1)
-void retry_save(struct retry_command *command, const struct retry_event *entry, int64_t delay_ms);
+/* Due after `delay_ms`; never if it is `dead`. `if_there`: only in place of what Redis has of that
+ * very version; it may have been dropped while it was tried. */
+void retry_save(struct retry_command *command, const struct retry_event *entry, int64_t delay_ms,
+		bool if_there);
 enum retry_saved {
 	RETRY_SAVED,
-	RETRY_KEPT, /* what is there is newer, or has as many tries: it goes on */
+	RETRY_KEPT, /* what is there is newer, or has as many tries: it goes on (or is not there) */
 	RETRY_DEAD, /* this very version is dead already: it stays so */
 };
 MUST_CHECK enum outcome retry_saved(const struct redis_value *value, enum retry_saved *out,

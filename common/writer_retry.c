@@ -204,7 +204,7 @@ static void save(struct writer *writer, struct window_item *item)
 	int64_t delay_ms = item->due_ms - clock_ms();
 	struct retry_command command;
 
-	retry_save(&command, &entry, delay_ms < 0 ? 0 : delay_ms);
+	retry_save(&command, &entry, delay_ms < 0 ? 0 : delay_ms, item->recorded);
 	ask(writer, &command,
 	    &(struct question){.kind = SAVE,
 			       .partition = entry.partition,
@@ -325,13 +325,11 @@ static void is_buried(struct writer *writer, struct hand *hand)
 static void mark_dead(struct writer *writer, struct hand *hand)
 {
 	/* Without an item here it stood in Redis alone, and somebody may have ended it there. */
-	int64_t how = find_aside(writer, &hand->entry.zone, hand->entry.version,
-				 hand->entry.attempt) == NULL
-			      ? RETRY_IF_THERE
-			      : 0;
+	bool if_there = find_aside(writer, &hand->entry.zone, hand->entry.version,
+				   hand->entry.attempt) == NULL;
 	struct retry_command command;
 
-	retry_save(&command, &hand->entry, how);
+	retry_save(&command, &hand->entry, 0, if_there);
 	ask(writer, &command,
 	    &(struct question){
 		    .kind = SAVE_DEAD, .partition = hand->entry.partition, .hand = hand});
@@ -611,7 +609,7 @@ static void go_on_rebuilding(struct writer *writer)
 			ask_all_lost(writer, COMPLETE); /* behind all that was saved */
 			break;
 		}
-		retry_save(&command, entry, delay_ms);
+		retry_save(&command, entry, delay_ms, false);
 		ask(writer, &command,
 		    &(struct question){.kind = REBUILD, .partition = entry->partition});
 		retries->rebuilding++;

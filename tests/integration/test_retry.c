@@ -110,7 +110,7 @@ static struct name name_of(const char *text)
 }
 
 static enum retry_saved save_entry(const char *zone, struct version version, int64_t attempt,
-				   bool dead, int64_t delay_ms)
+				   bool dead, int64_t delay_ms, bool if_there)
 {
 	struct retry_event entry = {.backend = "ns1",
 				    .zone = name_of(zone),
@@ -127,7 +127,7 @@ static enum retry_saved save_entry(const char *zone, struct version version, int
 	enum retry_saved saved;
 	struct reason why;
 
-	retry_save(&command, &entry, delay_ms);
+	retry_save(&command, &entry, delay_ms, if_there);
 	ask(&command, &value);
 	assert_int_equal(retry_saved(&value, &saved, &why), OK);
 	return saved;
@@ -135,7 +135,8 @@ static enum retry_saved save_entry(const char *zone, struct version version, int
 
 static enum retry_saved save(const char *zone, int64_t offset, int64_t attempt, int64_t delay_ms)
 {
-	return save_entry(zone, (struct version){1795271400000, offset}, attempt, false, delay_ms);
+	return save_entry(zone, (struct version){1795271400000, offset}, attempt, false, delay_ms,
+			  false);
 }
 
 static int64_t drop(const char *zone, int64_t epoch, int64_t offset)
@@ -216,13 +217,15 @@ static void an_older_version_never_replaces_a_newer_one(void **unused)
 	(void)unused;
 	assert_int_equal(save("a.example", 5, 1, 0), RETRY_SAVED);
 	assert_int_equal(save("a.example", 4, 9, 0), RETRY_KEPT);
-	assert_int_equal(save_entry("a.example", (struct version){1795271399999, 900}, 1, false, 0),
-			 RETRY_KEPT);
+	assert_int_equal(
+		save_entry("a.example", (struct version){1795271399999, 900}, 1, false, 0, false),
+		RETRY_KEPT);
 	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/5/1");
 	assert_int_equal(save("a.example", 6, 1, 0), RETRY_SAVED);
 	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/6/1");
-	assert_int_equal(save_entry("a.example", (struct version){1795271400001, 0}, 1, false, 0),
-			 RETRY_SAVED);
+	assert_int_equal(
+		save_entry("a.example", (struct version){1795271400001, 0}, 1, false, 0, false),
+		RETRY_SAVED);
 	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/0/1");
 }
 
@@ -239,6 +242,21 @@ static void a_replay_uses_up_no_tries_and_moves_no_pause(void **unused)
 	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/5/4");
 }
 
+static void what_was_dropped_while_it_was_tried_does_not_come_back(void **unused)
+{
+	struct version version = {1795271400000, 5};
+	struct retry_taken taken;
+
+	(void)unused;
+	(void)save("a.example", 5, 1, 0);
+	assert_int_equal(save_entry("a.example", version, 2, false, 0, true), RETRY_SAVED);
+	assert_string_equal(take(64, LEASE_MS, &taken), "a.example/5/2");
+	assert_int_equal(drop("a.example", 1795271400000, 5), 1);
+	assert_int_equal(save_entry("a.example", version, 3, false, 0, true), RETRY_KEPT);
+	assert_string_equal(take(64, LEASE_MS, &taken), "");
+	assert_int_equal(taken.waiting, 0);
+}
+
 static void a_dead_entry_is_not_tried_nor_recorded_again(void **unused)
 {
 	struct version version = {1795271400000, 5};
@@ -246,7 +264,7 @@ static void a_dead_entry_is_not_tried_nor_recorded_again(void **unused)
 
 	(void)unused;
 	assert_int_equal(save("a.example", 5, 6, 0), RETRY_SAVED);
-	assert_int_equal(save_entry("a.example", version, 6, true, 0), RETRY_SAVED);
+	assert_int_equal(save_entry("a.example", version, 6, true, 0, false), RETRY_SAVED);
 	assert_string_equal(take(64, LEASE_MS, &taken), "");
 	assert_int_equal(taken.waiting, 0);
 	assert_int_equal(taken.dead, 1);
@@ -256,12 +274,12 @@ static void a_dead_entry_is_not_tried_nor_recorded_again(void **unused)
 
 	/* what was dropped or replaced while it died does not come back */
 	assert_int_equal(drop("a.example", 1795271400000, 5), 1);
-	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_KEPT);
+	assert_int_equal(save_entry("a.example", version, 6, true, 0, true), RETRY_KEPT);
 	(void)save("a.example", 6, 1, 60000);
-	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_KEPT);
+	assert_int_equal(save_entry("a.example", version, 6, true, 0, true), RETRY_KEPT);
 	assert_int_equal(drop("a.example", 1795271400000, 6), 1);
 	(void)save("a.example", 5, 6, 60000);
-	assert_int_equal(save_entry("a.example", version, 6, true, RETRY_IF_THERE), RETRY_SAVED);
+	assert_int_equal(save_entry("a.example", version, 6, true, 0, true), RETRY_SAVED);
 	(void)take(64, LEASE_MS, &taken);
 	assert_int_equal(taken.waiting, 0);
 	assert_int_equal(taken.dead, 1);
@@ -284,7 +302,7 @@ static void what_is_applied_ends_the_tries_of_older_versions_only(void **unused)
 	assert_string_equal(take(64, LEASE_MS, &taken), "");
 	assert_int_equal(taken.waiting, 0);
 	assert_int_equal(drop("a.example", 1795271400000, 5), 0);
-	(void)save_entry("a.example", (struct version){1795271400000, 5}, 6, true, 0);
+	(void)save_entry("a.example", (struct version){1795271400000, 5}, 6, true, 0, false);
 	assert_int_equal(drop("a.example", 1795271400000, 6), 1);
 	(void)take(64, LEASE_MS, &taken);
 	assert_int_equal(taken.dead, 0);
@@ -365,7 +383,7 @@ static void operators_see_all_and_hurry_what_waits(void **unused)
 	(void)unused;
 	(void)save("a.example", 5, 1, 60000);
 	(void)save("b.example", 6, 2, 60000);
-	(void)save_entry("c.example", (struct version){1795271400000, 7}, 6, true, 0);
+	(void)save_entry("c.example", (struct version){1795271400000, 7}, 6, true, 0, false);
 	retry_list(&command, "ns1", 7);
 	ask(&command, &value);
 	assert_int_equal(value.count, 3);
@@ -405,6 +423,8 @@ int main(void)
 		cmocka_unit_test_setup(nothing_is_taken_while_the_limit_is_zero, wipe),
 		cmocka_unit_test_setup(an_older_version_never_replaces_a_newer_one, wipe),
 		cmocka_unit_test_setup(a_replay_uses_up_no_tries_and_moves_no_pause, wipe),
+		cmocka_unit_test_setup(what_was_dropped_while_it_was_tried_does_not_come_back,
+				       wipe),
 		cmocka_unit_test_setup(a_dead_entry_is_not_tried_nor_recorded_again, wipe),
 		cmocka_unit_test_setup(what_is_applied_ends_the_tries_of_older_versions_only, wipe),
 		cmocka_unit_test_setup(what_nobody_of_us_wrote_is_overwritten, wipe),

@@ -109,7 +109,7 @@ static void saving_names_keys_version_tries_and_pause(void **unused)
 	struct retry_command command;
 
 	(void)unused;
-	retry_save(&command, &entry, 30000);
+	retry_save(&command, &entry, 30000, false);
 	assert_argument(&command, 0, "EVAL");
 	assert_argument(&command, 2, "3");
 	assert_argument(&command, 3, "dadns:retry:ns1:7");
@@ -121,12 +121,14 @@ static void saving_names_keys_version_tries_and_pause(void **unused)
 	assert_argument(&command, 9, "1042");
 	assert_argument(&command, 10, "2");
 	assert_argument(&command, 11, "30000");
-	assert_int_equal(command.count, 12);
+	assert_argument(&command, 12, "0");
+	assert_int_equal(command.count, 13);
 	retry_command_finish(&command);
 
 	entry.dead = true;
-	retry_save(&command, &entry, 30000);
+	retry_save(&command, &entry, 30000, true);
 	assert_argument(&command, 11, "-1");
+	assert_argument(&command, 12, "1");
 	retry_command_finish(&command);
 }
 
