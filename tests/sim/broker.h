@@ -90,6 +90,7 @@ struct bus_consumer {
 	struct part parts[8 * PARTITIONS];
 	size_t part_count;
 	struct thread *poller; /* waits in bus_poll */
+	int64_t slow_until_us; /* it gets nothing before */
 	struct reason trouble;
 	bool closed;
 	/* what the coordinator knows */

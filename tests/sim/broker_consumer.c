@@ -254,6 +254,12 @@ static struct bus_message *fetch(struct bus_consumer *consumer)
 		return NULL;
 	}
 	consumer->trouble.text[0] = '\0';
+	if (consumer->slow_until_us > stage_now_us()) {
+		return NULL;
+	}
+	if (dice_roll(50) == 0) { /* a fetch that takes its time */
+		consumer->slow_until_us = stage_now_us() + dice_between(0, 1000) * MS;
+	}
 	for (size_t i = 0; i < consumer->part_count; i++) {
 		struct bus_message *message =
 			next_of(consumer, &consumer->parts[(first + i) % consumer->part_count]);

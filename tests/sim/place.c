@@ -144,6 +144,8 @@ static enum outcome place_open(void *backend, struct reason *why)
 	if (outcome == OK) {
 		visit->born = visit->place->born;
 		memcpy(visit->positions, visit->place->state.positions, sizeof(visit->positions));
+		trace("%s opened: positions %lld, %lld", visit->place->name,
+		      (long long)visit->positions[0], (long long)visit->positions[1]);
 	}
 	return outcome;
 }
@@ -167,6 +169,8 @@ static enum outcome place_store_positions(void *backend, const int32_t *partitio
 	for (size_t i = 0; i < count; i++) {
 		visit->place->state.positions[partitions[i]] = next[i];
 		visit->positions[partitions[i]] = next[i];
+		trace("%s: position of %d is %lld", visit->place->name, partitions[i],
+		      (long long)next[i]);
 	}
 	mark("place.positions");
 	if (fault_strikes(FAULT_BACKEND_LOST_ANSWER, 3)) {
@@ -375,12 +379,14 @@ void place_refuse(struct place *place, size_t zone, int64_t until_us)
 
 void place_keep_copy(struct place *place)
 {
+	trace("%s is copied", place->name);
 	place->older = place->state;
 }
 
 static void replace(struct place *place, const struct place_state *state)
 {
 	place->state = *state;
+	memset(place->state.positions, 0, sizeof(place->state.positions));
 	place->born++;
 	place->locked_by = NULL;
 }
