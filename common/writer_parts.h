@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writer_parts.h: the writer core's own struct, for its files only: writer.c (life and progress),
  * writer_read.c (reads ahead), writer_apply.c (batches, the backend's circuit), writer_retry.c
- * (zones that the backend refused, their schedule in Redis, their end in the dead letters),
- * writer_rebuild.c (that schedule again when Redis has lost it), writer_say.c (what it tells the
- * log: statuses, dead letters, the registry).
+ * (zones that the backend refused; writer_retry_parts.h has its own files), writer_say.c (what it
+ * tells the log: statuses, dead letters, the registry).
  *
  * Threads: all of it belongs to the writer's one thread.
  */
@@ -49,7 +48,7 @@ enum {
 };
 extern struct metric writer_rows[WRITER_METRICS];
 
-struct retries; /* writer_retry.c's own */
+struct retries; /* writer_retry_parts.h */
 
 /* One stretch of work from an empty window to the next, for the telemetry line. */
 struct burst {
@@ -149,22 +148,6 @@ void writer_retry_refused(struct writer *writer, struct window_item *item,
 			  const struct change *change);
 /* It was applied, or is older than what is: no older one of its zone is tried any more. */
 void writer_retry_over(struct writer *writer, const struct window_item *item);
-
-/* --- writer_rebuild.c: when Redis has lost what it had (I12)
- * -------------------------------------- */
-
-struct rebuild;
-
-/* Reads the log of statuses from its beginning for zones of `lost` partitions (one flag each) that
- * wait for a try, or are dead. NULL: Kafka's client could not be made. */
-struct rebuild *rebuild_create(struct writer *writer, const bool *lost, size_t partitions);
-void rebuild_destroy(struct rebuild *rebuild);
-bool rebuild_has(const struct rebuild *rebuild, int32_t partition);
-const char *rebuild_token(const struct rebuild *rebuild);
-/* Reads for a moment. True: all is read, rebuild_next may be asked. */
-bool rebuild_read(struct rebuild *rebuild);
-/* The next zone, and when its try is due; borrowed. False: there is none left. */
-bool rebuild_next(struct rebuild *rebuild, const struct retry_event **entry, int64_t *delay_ms);
 
 /* --- writer_say.c
  * --------------------------------------------------------------------------------- */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* I12: what Redis has lost is in the log: dadns.status has, per backend and zone, the last that was
  * said, and a status `retrying` or `dead` says where the refused record stands. */
-#include "common/writer_parts.h"
+#include "common/writer_retry_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -32,12 +31,36 @@ struct rebuild {
 	int64_t began_ms;
 	int64_t records;
 	bool complete;
-	size_t bucket; /* of rebuild_next */
+	size_t bucket; /* of next_found */
 	struct found *next;
 	struct founds buckets[BUCKETS];
 };
 
-struct rebuild *rebuild_create(struct writer *writer, const bool *lost, size_t partitions)
+static void found_destroy(struct found *found)
+{
+	status_event_finish(&found->status);
+	free(found);
+}
+
+static void destroy(struct rebuild *rebuild)
+{
+	if (rebuild == NULL) {
+		return;
+	}
+	bus_consumer_close(rebuild->reader);
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct found *found;
+
+		while ((found = STAILQ_FIRST(&rebuild->buckets[i])) != NULL) {
+			STAILQ_REMOVE_HEAD(&rebuild->buckets[i], link);
+			found_destroy(found);
+		}
+	}
+	free(rebuild->lost);
+	free(rebuild);
+}
+
+static struct rebuild *create(struct writer *writer, const bool *lost, size_t partitions)
 {
 	struct rebuild *rebuild = xcalloc(1, sizeof(*rebuild));
 	struct event_id id = event_id_create();
@@ -56,44 +79,15 @@ struct rebuild *rebuild_create(struct writer *writer, const bool *lost, size_t p
 				&(struct bus_consumer_options){0}, NULL, &why) != OK ||
 	    bus_assign_all(rebuild->reader, TOPIC_STATUS, rebuild->partitions, &why) != OK) {
 		log_warn("the log of statuses cannot be read", F("why", why.text));
-		rebuild_destroy(rebuild);
+		destroy(rebuild);
 		return NULL;
 	}
 	return rebuild;
 }
 
-static void found_destroy(struct found *found)
-{
-	status_event_finish(&found->status);
-	free(found);
-}
-
-void rebuild_destroy(struct rebuild *rebuild)
-{
-	if (rebuild == NULL) {
-		return;
-	}
-	bus_consumer_close(rebuild->reader);
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct found *found;
-
-		while ((found = STAILQ_FIRST(&rebuild->buckets[i])) != NULL) {
-			STAILQ_REMOVE_HEAD(&rebuild->buckets[i], link);
-			found_destroy(found);
-		}
-	}
-	free(rebuild->lost);
-	free(rebuild);
-}
-
-bool rebuild_has(const struct rebuild *rebuild, int32_t partition)
+static bool has_lost(const struct rebuild *rebuild, int32_t partition)
 {
 	return partition >= 0 && partition < rebuild->partitions && rebuild->lost[partition];
-}
-
-const char *rebuild_token(const struct rebuild *rebuild)
-{
-	return rebuild->token;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -141,7 +135,7 @@ static void take_status(struct rebuild *rebuild, struct status_event *status)
 	}
 	if ((status->state == STATUS_RETRYING || status->state == STATUS_DEAD) &&
 	    status->record.topic != NULL && status->attempt > 0 &&
-	    rebuild_has(rebuild, status->record.partition)) {
+	    has_lost(rebuild, status->record.partition)) {
 		found = found_of(status); /* the macro asks for it more than once */
 		STAILQ_INSERT_TAIL(bucket, found, link);
 	}
@@ -178,7 +172,7 @@ static bool is_at_end(const struct rebuild *rebuild)
 	return true;
 }
 
-bool rebuild_read(struct rebuild *rebuild)
+static bool read_on(struct rebuild *rebuild)
 {
 	int64_t until_ms = clock_ms() + SLICE_MS;
 	struct bus_message *message;
@@ -202,7 +196,7 @@ bool rebuild_read(struct rebuild *rebuild)
 	return rebuild->complete;
 }
 
-bool rebuild_next(struct rebuild *rebuild, const struct retry_event **entry, int64_t *delay_ms)
+static bool next_found(struct rebuild *rebuild, const struct retry_event **entry, int64_t *delay_ms)
 {
 	int64_t longest_ms;
 
@@ -223,4 +217,112 @@ bool rebuild_next(struct rebuild *rebuild, const struct retry_event **entry, int
 	}
 	rebuild->next = STAILQ_NEXT(rebuild->next, link);
 	return true;
+}
+
+/* --- after a loss of Redis -------------------------------------------------------------------- */
+
+static void ask_all_lost(struct writer *writer, enum question_kind kind)
+{
+	struct retries *retries = writer->retries;
+
+	for (size_t i = 0; i < retries->part_count; i++) {
+		struct retry_command command;
+		int32_t partition = (int32_t)i;
+
+		if (!has_lost(retries->rebuild, partition)) {
+			continue;
+		}
+		if (kind == BEGIN) {
+			retry_begin(&command, writer->name, partition, retries->rebuild->token);
+		} else {
+			retry_complete(&command, writer->name, partition, retries->rebuild->token);
+		}
+		retries_ask(writer, &command,
+			    &(struct question){.kind = kind, .partition = partition});
+		retries->rebuilding++;
+	}
+}
+
+static void begin(struct writer *writer)
+{
+	struct retries *retries = writer->retries;
+	bool *lost = xcalloc(retries->part_count, sizeof(*lost));
+	bool any = false;
+
+	for (size_t i = 0; i < retries->part_count; i++) {
+		lost[i] = retries->parts[i].lost && retries_have(writer, (int32_t)i);
+		any = any || lost[i];
+	}
+	if (any) {
+		retries->rebuild = create(writer, lost, retries->part_count);
+	}
+	if (retries->rebuild != NULL) {
+		retries->rebuild_saved = retries->rebuild_failed = false;
+		ask_all_lost(writer, BEGIN);
+	}
+	free(lost);
+}
+
+void rebuild_end(struct retries *retries)
+{
+	destroy(retries->rebuild);
+	retries->rebuild = NULL;
+}
+
+/* Read, save, complete; after a failure all over again. */
+static void go_on(struct writer *writer)
+{
+	struct retries *retries = writer->retries;
+	const struct retry_event *entry;
+	int64_t delay_ms;
+
+	if (retries->rebuild_failed) {
+		if (retries->rebuilding == 0) {
+			rebuild_end(retries);
+		}
+		return;
+	}
+	if (!read_on(retries->rebuild)) {
+		return;
+	}
+	while (!retries->rebuild_saved && retries->rebuilding < ASKED_MAX) {
+		struct retry_command command;
+
+		if (!next_found(retries->rebuild, &entry, &delay_ms)) {
+			retries->rebuild_saved = true;
+			ask_all_lost(writer, COMPLETE); /* behind all that was saved */
+			break;
+		}
+		retry_save(&command, entry, delay_ms, false);
+		retries_ask(writer, &command,
+			    &(struct question){.kind = REBUILD, .partition = entry->partition});
+		retries->rebuilding++;
+	}
+	if (retries->rebuild_saved && retries->rebuilding == 0) {
+		metric_add(&writer_rows[REBUILT], 1);
+		log_info("redis had no retries of these partitions, it has them again",
+			 F("backend", writer->name));
+		rebuild_end(retries);
+	}
+}
+
+void rebuild_turn(struct writer *writer)
+{
+	if (writer->retries->rebuild != NULL) {
+		go_on(writer);
+	} else if (clock_ms() >= writer->retries->again_ms && redis_is_up(writer->retries->redis)) {
+		begin(writer);
+	}
+}
+
+void rebuild_answered(struct writer *writer, const struct question *question, enum outcome outcome,
+		      const struct redis_value *value)
+{
+	struct retries *retries = writer->retries;
+
+	retries->rebuilding--;
+	retries->rebuild_failed = retries->rebuild_failed || outcome != OK;
+	if (question->kind == COMPLETE && outcome == OK && value->number == 1) {
+		retries->parts[question->partition].lost = false;
+	} /* 0: wiped once more, the next look says so */
 }

@@ -6,11 +6,9 @@
  *
  * Without Redis a refused zone stays aside in memory, on the same schedule, and holds its offset.
  */
-#include "common/writer_parts.h"
+#include "common/writer_retry_parts.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -20,65 +18,11 @@ enum {
 	LOOK_MS = 1000,   /* at what is due in a partition */
 	LEASE_MS = 15000, /* what was taken and lost is due again */
 	TAKE_MAX = 64,    /* entries of a partition at once */
-	HAND_MAX = 256,   /* read again, or being buried, at once */
-	ASKED_MAX = 256,  /* commands on their way */
-};
-
-/* What we know of a partition in Redis. */
-struct part {
-	bool looked;     /* since we have it */
-	bool looking;    /* asked, not yet answered */
-	bool lost;       /* Redis does not have it (any more) */
-	int64_t look_ms; /* when to look again */
-	int64_t waiting;
-	int64_t dead;
-};
-
-enum question_kind { SAVE, SAVE_DEAD, DROP, LOOK, BEGIN, REBUILD, COMPLETE };
-
-/* The ticket of a command. */
-struct question {
-	LIST_ENTRY(question) link;
-	enum question_kind kind;
-	int32_t partition;
-	struct name zone; /* SAVE */
-	struct version version;
-	int64_t attempt;
-	struct hand *hand; /* SAVE_DEAD */
-};
-
-/* One entry that is in our hands: on its way from the log into the window, or to its end. */
-struct hand {
-	LIST_ENTRY(hand) link;
-	struct retry_event entry;
-	char *reason;
-	struct window_item *item; /* while it is buried: its value, not in the window */
-	bool dead;                /* buried; Redis has not confirmed its mark */
-	bool asked;               /* Redis was asked to */
-};
-
-struct retries {
-	struct redis *redis; /* NULL: none is configured */
-	bool redis_up;
-	bool redis_full;                 /* or read-only: it answers, and keeps nothing */
-	LIST_HEAD(, question) questions; /* on their way */
-	struct bus_fetcher *fetcher;
-	struct part *parts;
-	size_t part_count;
-	size_t saving; /* SAVE on their way */
-	LIST_HEAD(, hand) hands;
-	size_t hand_count;
-	int64_t again_ms; /* when what Redis did not take is offered again */
-	struct rebuild *rebuild;
-	size_t rebuilding; /* its commands on their way */
-	bool rebuild_read;
-	bool rebuild_saved;
-	bool rebuild_failed;
 };
 
 /* --- Redis ------------------------------------------------------------------------------------ */
 
-static void ask(struct writer *writer, struct retry_command *command, const struct question *about)
+void retries_ask(struct writer *writer, struct retry_command *command, const struct question *about)
 {
 	struct question *question = xmalloc(sizeof(*question));
 
@@ -94,14 +38,14 @@ static bool redis_is_there(const struct retries *retries)
 	return retries->redis != NULL && redis_is_up(retries->redis);
 }
 
-static struct part *part_of(const struct retries *retries, int32_t partition)
+struct part *retries_part(const struct retries *retries, int32_t partition)
 {
 	return partition >= 0 && (size_t)partition < retries->part_count
 		       ? &retries->parts[partition]
 		       : NULL;
 }
 
-static bool is_ours(const struct writer *writer, int32_t partition)
+bool retries_have(const struct writer *writer, int32_t partition)
 {
 	return window_has(writer->window, WINDOW_ZONES, partition);
 }
@@ -125,57 +69,10 @@ static void redis_said(struct writer *writer, bool up, const struct reason *why)
 	}
 }
 
-/* --- hands ------------------------------------------------------------------------------------ */
-
-static bool in_hand(const struct retries *retries, const struct name *zone)
-{
-	const struct hand *hand;
-
-	LIST_FOREACH(hand, &retries->hands, link)
-	{
-		if (name_equal(&hand->entry.zone, zone)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Asks for its record. The entry's reason is copied, its other texts are the writer's. */
-static void take_in_hand(struct writer *writer, const struct retry_event *entry)
-{
-	struct retries *retries = writer->retries;
-	struct hand *hand = xcalloc(1, sizeof(*hand));
-
-	hand->entry = *entry;
-	hand->entry.memory = NULL;
-	hand->reason = xstrdup(entry->reason == NULL ? "" : entry->reason);
-	hand->entry.reason = hand->reason;
-	hand->entry.backend = writer->name;
-	hand->entry.topic = writer_topics[writer_topic(entry->topic)];
-	LIST_INSERT_HEAD(&retries->hands, hand, link);
-	retries->hand_count++;
-	bus_fetch(retries->fetcher, hand->entry.topic, entry->partition, entry->offset, hand);
-}
-
-static void release(struct retries *retries, struct hand *hand)
-{
-	LIST_REMOVE(hand, link);
-	retries->hand_count--;
-	item_destroy(hand->item);
-	free(hand->reason);
-	free(hand);
-}
-
-static bool has_a_free_hand(const struct retries *retries)
-{
-	return retries->hand_count < HAND_MAX;
-}
-
 /* --- entries ---------------------------------------------------------------------------------- */
 
-/* The item of that very failure, if it is still aside. */
-static struct window_item *find_aside(struct writer *writer, const struct name *zone,
-				      struct version version, int64_t attempt)
+struct window_item *retries_find_aside(struct writer *writer, const struct name *zone,
+				       struct version version, int64_t attempt)
 {
 	struct window_item *item = window_find(writer->window, zone);
 
@@ -205,21 +102,21 @@ static void save(struct writer *writer, struct window_item *item)
 	struct retry_command command;
 
 	retry_save(&command, &entry, delay_ms < 0 ? 0 : delay_ms, item->recorded);
-	ask(writer, &command,
-	    &(struct question){.kind = SAVE,
-			       .partition = entry.partition,
-			       .zone = entry.zone,
-			       .version = entry.version,
-			       .attempt = entry.attempt});
+	retries_ask(writer, &command,
+		    &(struct question){.kind = SAVE,
+				       .partition = entry.partition,
+				       .zone = entry.zone,
+				       .version = entry.version,
+				       .attempt = entry.attempt});
 	item->saving = true;
 	writer->retries->saving++;
 }
 
 static void saved(struct writer *writer, const struct question *question, enum retry_saved how)
 {
-	struct part *part = part_of(writer->retries, question->partition);
+	struct part *part = retries_part(writer->retries, question->partition);
 	struct window_item *item =
-		find_aside(writer, &question->zone, question->version, question->attempt);
+		retries_find_aside(writer, &question->zone, question->version, question->attempt);
 
 	if (part != NULL && how == RETRY_SAVED) {
 		part->waiting++; /* until the next look says it exactly */
@@ -237,7 +134,7 @@ static void saved(struct writer *writer, const struct question *question, enum r
 static void not_saved(struct writer *writer, const struct question *question)
 {
 	struct window_item *item =
-		find_aside(writer, &question->zone, question->version, question->attempt);
+		retries_find_aside(writer, &question->zone, question->version, question->attempt);
 
 	if (item != NULL) {
 		item->saving = false;
@@ -245,26 +142,27 @@ static void not_saved(struct writer *writer, const struct question *question)
 	}
 }
 
-static void drop(struct writer *writer, int32_t partition, const struct name *zone,
-		 struct version version)
+void retries_drop(struct writer *writer, int32_t partition, const struct name *zone,
+		  struct version version)
 {
 	struct retry_command command;
 
 	if (writer->retries->redis != NULL) {
 		retry_drop(&command, writer->name, partition, zone, version);
-		ask(writer, &command, &(struct question){.kind = DROP, .partition = partition});
+		retries_ask(writer, &command,
+			    &(struct question){.kind = DROP, .partition = partition});
 	}
 }
 
 void writer_retry_over(struct writer *writer, const struct window_item *item)
 {
-	const struct part *part = part_of(writer->retries, item->partition);
+	const struct part *part = retries_part(writer->retries, item->partition);
 
 	if (part != NULL && part->looked && part->waiting + part->dead == 0 &&
 	    writer->retries->saving == 0) {
 		return; /* nothing is there: most of the time */
 	}
-	drop(writer, item->partition, &item_value(item)->zone, item_value(item)->version);
+	retries_drop(writer, item->partition, &item_value(item)->zone, item_value(item)->version);
 }
 
 /* --- refused ---------------------------------------------------------------------------------- */
@@ -284,9 +182,9 @@ struct failure {
 static void is_said(struct writer *writer, void *context, bool in_log)
 {
 	struct failure *failure = context;
-	struct window_item *item =
-		in_log ? find_aside(writer, &failure->zone, failure->version, failure->attempt)
-		       : NULL;
+	struct window_item *item = in_log ? retries_find_aside(writer, &failure->zone,
+							       failure->version, failure->attempt)
+					  : NULL;
 
 	if (item != NULL) {
 		item->said = true;
@@ -307,151 +205,6 @@ void writer_retry_refused(struct writer *writer, struct window_item *item,
 	writer_say_refused(writer, item, STATUS_RETRYING, change->took_us, is_said, failure);
 }
 
-/* --- the end of all tries --------------------------------------------------------------------- */
-
-/* Nothing of it is left to do: the dead letter, its status and (where there is a Redis) its mark
- * are confirmed. */
-static void is_buried(struct writer *writer, struct hand *hand)
-{
-	struct window_item *item = window_find(writer->window, &hand->entry.zone);
-
-	if (item != NULL && item->state == ITEM_ASIDE &&
-	    version_compare(item_value(item)->version, hand->entry.version) <= 0) {
-		window_finish(writer->window, item); /* it waited here, without Redis */
-	}
-	release(writer->retries, hand);
-}
-
-static void mark_dead(struct writer *writer, struct hand *hand)
-{
-	/* Without an item here it stood in Redis alone, and somebody may have ended it there. */
-	bool if_there = find_aside(writer, &hand->entry.zone, hand->entry.version,
-				   hand->entry.attempt) == NULL;
-	struct retry_command command;
-
-	retry_save(&command, &hand->entry, 0, if_there);
-	ask(writer, &command,
-	    &(struct question){
-		    .kind = SAVE_DEAD, .partition = hand->entry.partition, .hand = hand});
-	hand->asked = true;
-}
-
-static void dead_is_said(struct writer *writer, void *context, bool in_log)
-{
-	struct hand *hand = context;
-
-	if (!in_log) {
-		return; /* the process is about to end */
-	}
-	hand->dead = true;
-	hand->entry.dead = true;
-	if (writer->retries->redis == NULL) {
-		is_buried(writer, hand);
-	} else {
-		mark_dead(writer, hand);
-	}
-}
-
-static void letter_is_sent(struct writer *writer, void *context, bool in_log)
-{
-	struct hand *hand = context;
-
-	if (!in_log) {
-		return;
-	}
-	mark("writer.letter_acked");
-	metric_add(&writer_rows[DEAD_LETTERS], 1);
-	log_error("zone given up, its record is in the dead letters",
-		  F("zone", hand->entry.zone.text), F("backend", writer->name),
-		  F("attempts", hand->entry.attempt), F("why", hand->reason));
-	writer_say_refused(writer, hand->item, STATUS_DEAD, -1, dead_is_said, hand);
-}
-
-static void bury(struct writer *writer, struct hand *hand, const struct bus_message *message,
-		 struct window_item *item)
-{
-	hand->item = item;
-	item->attempt = hand->entry.attempt;
-	item->reason = xstrdup(hand->reason);
-	writer_send_letter(
-		writer, message,
-		&(struct dead_letter){.stage = "apply",
-				      .code = "refused",
-				      .message = hand->reason,
-				      .attempts = hand->entry.attempt,
-				      .first_failed_at_ms = hand->entry.first_failed_at_ms},
-		letter_is_sent, hand);
-}
-
-/* --- read again ------------------------------------------------------------------------------- */
-
-/* The record's place is empty, or has something else: a newer one of the zone exists. */
-static void is_gone(struct writer *writer, struct hand *hand)
-{
-	struct window_item *item =
-		find_aside(writer, &hand->entry.zone, hand->entry.version, hand->entry.attempt);
-
-	log_info("the record of a retry is not in the log any more",
-		 F("zone", hand->entry.zone.text), F("topic", hand->entry.topic),
-		 F("partition", hand->entry.partition), F("offset", hand->entry.offset));
-	drop(writer, hand->entry.partition, &hand->entry.zone, hand->entry.version);
-	if (item != NULL) {
-		window_finish(writer->window, item);
-	}
-	release(writer->retries, hand);
-}
-
-static struct window_item *item_of(struct writer *writer, const struct hand *hand,
-				   const struct bus_message *message)
-{
-	struct window_item *item = NULL;
-	struct reason why;
-
-	if (message != NULL && writer_item_of(writer, message, &item, &why) == OK && item != NULL &&
-	    name_equal(&item_value(item)->zone, &hand->entry.zone) &&
-	    version_compare(item_value(item)->version, hand->entry.version) == 0) {
-		return item;
-	}
-	item_destroy(item);
-	return NULL;
-}
-
-static void is_read(struct writer *writer, struct hand *hand, const struct bus_message *message)
-{
-	struct window_item *item;
-
-	if (!is_ours(writer, hand->entry.partition)) {
-		release(writer->retries, hand); /* its new owner takes it when the lease ends */
-		return;
-	}
-	item = item_of(writer, hand, message);
-	if (item == NULL) {
-		is_gone(writer, hand);
-		return;
-	}
-	mark("writer.retry_taken");
-	if (writer_gives_up(writer, hand->entry.attempt)) {
-		bury(writer, hand, message, item);
-		return;
-	}
-	item->recorded = true;
-	item->attempt = hand->entry.attempt;
-	item->first_failed_at_ms = hand->entry.first_failed_at_ms;
-	window_add(writer->window, item);
-	metric_add(&writer_rows[RETAKEN], 1);
-	release(writer->retries, hand);
-}
-
-static void take_fetched(struct writer *writer)
-{
-	struct bus_fetched fetched;
-
-	while (bus_fetched(writer->retries->fetcher, &fetched)) {
-		is_read(writer, fetched.ticket, fetched.message);
-		bus_message_destroy(fetched.message);
-	}
-}
-
 /* --- what is due ------------------------------------------------------------------------------ */
 
 static void look(struct writer *writer, int32_t partition, int64_t now_ms)
@@ -460,17 +213,24 @@ static void look(struct writer *writer, int32_t partition, int64_t now_ms)
 	struct part *part = &retries->parts[partition];
 	/* While the backend is away nobody's tries are used up. */
 	bool take = writer->probe_pause_ms == 0 && !window_full(writer->window) &&
-		    has_a_free_hand(retries);
+		    hand_is_free(retries);
 	struct retry_command command;
 
 	retry_take(&command, writer->name, partition, take ? TAKE_MAX : 0, LEASE_MS);
-	ask(writer, &command, &(struct question){.kind = LOOK, .partition = partition});
+	retries_ask(writer, &command, &(struct question){.kind = LOOK, .partition = partition});
 	part->looking = true;
 	part->look_ms = now_ms + LOOK_MS;
 }
 
-static void looked(struct writer *writer, struct part *part, const struct retry_taken *taken)
+/* `taken` NULL: no answer. */
+static void looked(struct writer *writer, int32_t partition, const struct retry_taken *taken)
 {
+	struct part *part = &writer->retries->parts[partition];
+
+	part->looking = false;
+	if (taken == NULL || !retries_have(writer, partition)) {
+		return;
+	}
 	part->looked = true;
 	part->lost = !taken->complete;
 	part->waiting = taken->waiting;
@@ -487,8 +247,8 @@ static void looked(struct writer *writer, struct part *part, const struct retry_
 			metric_add(&writer_rows[REDIS_FAILED], 1);
 			continue;
 		}
-		if (!in_hand(writer->retries, &entry.zone)) {
-			take_in_hand(writer, &entry);
+		if (!hand_has(writer->retries, &entry.zone)) {
+			hand_take(writer, &entry);
 		}
 		retry_event_finish(&entry);
 	}
@@ -522,104 +282,16 @@ static void look_aside(struct writer *writer, int64_t now_ms)
 			}
 		} else if (!give_up) {
 			window_wake(writer->window, item);
-		} else if (has_a_free_hand(retries) && !in_hand(retries, &item_value(item)->zone)) {
+		} else if (hand_is_free(retries) && !hand_has(retries, &item_value(item)->zone)) {
 			struct retry_event entry = entry_of(writer, item);
 
-			take_in_hand(writer, &entry);
+			hand_take(writer, &entry);
 		}
 	}
 	for (size_t i = 0; i < retries->part_count; i++) {
-		held += is_ours(writer, (int32_t)i) ? retries->parts[i].waiting : 0;
+		held += retries_have(writer, (int32_t)i) ? retries->parts[i].waiting : 0;
 	}
 	metric_set(&writer_rows[ASIDE], held);
-}
-
-/* --- after a loss of Redis -------------------------------------------------------------------- */
-
-static void ask_all_lost(struct writer *writer, enum question_kind kind)
-{
-	struct retries *retries = writer->retries;
-
-	for (size_t i = 0; i < retries->part_count; i++) {
-		struct retry_command command;
-		int32_t partition = (int32_t)i;
-
-		if (!rebuild_has(retries->rebuild, partition)) {
-			continue;
-		}
-		if (kind == BEGIN) {
-			retry_begin(&command, writer->name, partition,
-				    rebuild_token(retries->rebuild));
-		} else {
-			retry_complete(&command, writer->name, partition,
-				       rebuild_token(retries->rebuild));
-		}
-		ask(writer, &command, &(struct question){.kind = kind, .partition = partition});
-		retries->rebuilding++;
-	}
-}
-
-static void begin_rebuild(struct writer *writer)
-{
-	struct retries *retries = writer->retries;
-	bool *lost = xcalloc(retries->part_count, sizeof(*lost));
-	bool any = false;
-
-	for (size_t i = 0; i < retries->part_count; i++) {
-		lost[i] = retries->parts[i].lost && is_ours(writer, (int32_t)i);
-		any = any || lost[i];
-	}
-	if (any) {
-		retries->rebuild = rebuild_create(writer, lost, retries->part_count);
-	}
-	if (retries->rebuild != NULL) {
-		retries->rebuild_read = retries->rebuild_saved = retries->rebuild_failed = false;
-		ask_all_lost(writer, BEGIN);
-	}
-	free(lost);
-}
-
-static void end_rebuild(struct retries *retries)
-{
-	rebuild_destroy(retries->rebuild);
-	retries->rebuild = NULL;
-}
-
-/* Read, save, complete; after a failure all over again. */
-static void go_on_rebuilding(struct writer *writer)
-{
-	struct retries *retries = writer->retries;
-	const struct retry_event *entry;
-	int64_t delay_ms;
-
-	if (retries->rebuild_failed) {
-		if (retries->rebuilding == 0) {
-			end_rebuild(retries);
-		}
-		return;
-	}
-	if (!rebuild_read(retries->rebuild)) {
-		return;
-	}
-	while (!retries->rebuild_saved && retries->rebuilding < ASKED_MAX) {
-		struct retry_command command;
-
-		if (!rebuild_next(retries->rebuild, &entry, &delay_ms)) {
-			retries->rebuild_saved = true;
-			ask_all_lost(writer, COMPLETE); /* behind all that was saved */
-			break;
-		}
-		retry_save(&command, entry, delay_ms, false);
-		ask(writer, &command,
-		    &(struct question){.kind = REBUILD, .partition = entry->partition});
-		retries->rebuilding++;
-	}
-	if (retries->rebuild_saved && retries->rebuilding == 0) {
-		metric_add(&writer_rows[REBUILT], 1);
-		log_info("redis had no retries of these partitions, it has them again",
-			 F("backend", writer->name));
-		end_rebuild(retries);
-	}
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -628,7 +300,6 @@ static void take_answer(struct writer *writer, const struct question *question,
 			const struct redis_answer *answer)
 {
 	struct retries *retries = writer->retries;
-	struct part *part = part_of(retries, question->partition);
 	struct reason why = answer->why;
 	enum outcome outcome = answer->outcome;
 	enum retry_saved how = RETRY_KEPT;
@@ -651,26 +322,19 @@ static void take_answer(struct writer *writer, const struct question *question,
 	case SAVE_DEAD:
 		question->hand->asked = false;
 		if (outcome == OK) {
-			is_buried(writer, question->hand);
+			hand_is_buried(writer, question->hand);
 		}
 		break;
 	case DROP:
 		break; /* else it goes when it is due and found to be older */
 	case LOOK:
-		part->looking = false;
 		outcome = outcome == OK ? retry_taken(&answer->value, &taken, &why) : outcome;
-		if (outcome == OK && is_ours(writer, question->partition)) {
-			looked(writer, part, &taken);
-		}
+		looked(writer, question->partition, outcome == OK ? &taken : NULL);
 		break;
 	case BEGIN:
 	case REBUILD:
 	case COMPLETE:
-		retries->rebuilding--;
-		retries->rebuild_failed = retries->rebuild_failed || outcome != OK;
-		if (question->kind == COMPLETE && outcome == OK && answer->value.number == 1) {
-			part->lost = false; /* 0: wiped once more, the next look says so */
-		}
+		rebuild_answered(writer, question, outcome, &answer->value);
 		break;
 	}
 	if (question->kind != LOOK && question->kind != DROP) {
@@ -696,7 +360,7 @@ static void turn_redis(struct writer *writer, int64_t now_ms)
 	for (size_t i = 0; i < retries->part_count; i++) {
 		const struct part *part = &retries->parts[i];
 
-		if (is_ours(writer, (int32_t)i) && !part->looking && now_ms >= part->look_ms) {
+		if (retries_have(writer, (int32_t)i) && !part->looking && now_ms >= part->look_ms) {
 			look(writer, (int32_t)i, now_ms);
 		}
 	}
@@ -704,15 +368,11 @@ static void turn_redis(struct writer *writer, int64_t now_ms)
 		LIST_FOREACH(hand, &retries->hands, link)
 		{
 			if (hand->dead && !hand->asked) {
-				mark_dead(writer, hand);
+				hand_mark_dead(writer, hand);
 			}
 		}
 	}
-	if (retries->rebuild != NULL) {
-		go_on_rebuilding(writer);
-	} else {
-		begin_rebuild(writer);
-	}
+	rebuild_turn(writer);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -736,7 +396,7 @@ enum outcome writer_retry_begin(struct writer *writer, struct reason *why)
 
 void writer_retries_of(struct writer *writer, int32_t partition)
 {
-	struct part *part = part_of(writer->retries, partition);
+	struct part *part = retries_part(writer->retries, partition);
 
 	if (part != NULL) {
 		*part = (struct part){.looking = part->looking};
@@ -759,13 +419,13 @@ void writer_retry_turn(struct writer *writer)
 	if (retries->redis != NULL) {
 		turn_redis(writer, now_ms);
 	}
-	take_fetched(writer);
+	hand_read(writer);
 	look_aside(writer, now_ms);
 	if (now_ms >= retries->again_ms) {
 		int64_t dead = 0;
 
 		for (size_t i = 0; i < retries->part_count; i++) {
-			dead += is_ours(writer, (int32_t)i) ? retries->parts[i].dead : 0;
+			dead += retries_have(writer, (int32_t)i) ? retries->parts[i].dead : 0;
 		}
 		metric_set(&writer_rows[DEAD], dead);
 		retries->again_ms = now_ms + LOOK_MS;
@@ -781,10 +441,10 @@ void writer_retry_end(struct writer *writer)
 	if (retries == NULL) {
 		return;
 	}
-	end_rebuild(retries);
+	rebuild_end(retries);
 	bus_fetcher_destroy(retries->fetcher);
 	while ((hand = LIST_FIRST(&retries->hands)) != NULL) {
-		release(retries, hand);
+		hand_release(retries, hand);
 	}
 	while ((question = LIST_FIRST(&retries->questions)) != NULL) {
 		LIST_REMOVE(question, link);

@@ -370,7 +370,6 @@ def everything_is_ready():
 
 with story.Story(f"Killed anywhere, any time: nothing that was acknowledged is lost (SEED={SEED})") as s:
     story.configure(s, "writer", retry_delays="200ms")
-    story.configure(s, "app", mass_deletes=0)  # one sender deletes more in a few minutes than I11 lets pass in an hour
     story.fast_takeover(s)
     flow = Flow()
     s.finally_do(flow.stop)

@@ -314,7 +314,7 @@ static void check_newer(const char *file, const struct kind *kind, struct span b
 	char from[64];
 	char to[64];
 
-	assert_int_equal(sscanf(bytes.data, "{\"schema\":\"%63[^\"]", from), 1);
+	assert_int_equal(sscanf(bytes.data, "{\"schema\":\"%47[^\"]", from), 1);
 	(void)snprintf(to, sizeof(to), "%s/2.0", kind->name);
 	assert_int_equal(decode_changed(file, from, to, &why), TEMPFAIL);
 	assert_non_null(strstr(why.text, "/2.0 is newer than this program understands (1.x); "
