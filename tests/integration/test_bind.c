@@ -969,6 +969,7 @@ static void silent_named_fails_the_backend_in_time(void **state) /* I8 */
 	(void)state;
 	must_apply(backend, &given);
 	kill(named_pid, SIGSTOP);
+	assert_int_equal(waitpid(named_pid, NULL, WUNTRACED), named_pid); /* all its threads */
 	began = clock_ms();
 	assert_int_equal(bind_ops.apply(backend, &change, 1, &why), TEMPFAIL);
 	assert_true(clock_ms() - began < 15000);
