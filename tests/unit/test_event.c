@@ -311,7 +311,7 @@ static void another_kind_is_refused(void **state)
 static void check_newer(const char *file, const struct kind *kind, struct span bytes)
 {
 	struct reason why = {{0}};
-	char from[64];
+	char from[48];
 	char to[64];
 
 	assert_int_equal(sscanf(bytes.data, "{\"schema\":\"%47[^\"]", from), 1);
