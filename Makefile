@@ -8,7 +8,7 @@
 #   make coredns            CoreDNS with our plugin, build/coredns/coredns; what starts a stack wants it
 #   make check              unit tests            make check-integration   against real servers
 #   make check-e2e          the stories           make bench               figures as ratios
-#   make sim                histories on models of all that is outside, SECONDS=60; SEED=n replays one
+#   make sim                histories on models of all that is outside, SECONDS=60; FIRST=n: from that seed on; SEED=n replays one
 #   make sim-mutants        does the simulation find what it must find?
 #   make chaos              the fault matrix; prints docs/faults.md
 #   make lint | format | docs | analyze | clean | install
@@ -123,7 +123,7 @@ ifdef SEED
 	@$< --seed=$(SEED)
 else
 	@$< --seeds=tests/sim/seeds
-	@$< --seconds=$(SECONDS)
+	@$< --seconds=$(SECONDS) $(FIRST:%=--first=%)
 endif
 
 sim-mutants: $(B)/tests/sim/sim
