@@ -18,6 +18,8 @@ struct http {
 	void *context;
 	bool quiesced;
 	int64_t held;
+	int64_t active; /* handlers that run */
+	bool closed;
 };
 
 struct http_request {
@@ -67,9 +69,10 @@ void http_close(struct http *http, int64_t deadline_ms)
 	int64_t until_us = stage_now_us() + deadline_ms * MS;
 
 	http->quiesced = true;
-	while (http->held > 0 && stage_now_us() < until_us) {
+	while ((http->held > 0 || http->active > 0) && stage_now_us() < until_us) {
 		stage_wait_until(until_us);
 	}
+	http->closed = true;
 }
 
 int64_t http_in_flight(const struct http *http)
@@ -183,8 +186,14 @@ void **http_state(struct http_request *request)
 static void *handle(void *context)
 {
 	struct http_request *request = context;
+	struct http *http = request->http;
 
-	request->http->handler(request->http->context, request);
+	if (!http->closed) {
+		http->active++;
+		http->handler(http->context, request);
+		http->active--;
+		process_wake(http->process);
+	}
 	return NULL;
 }
 
