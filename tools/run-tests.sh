@@ -60,7 +60,7 @@ for program in "$@"; do
 	fi
 	printf '  %-32s %4d passed %4d failed %3d.%02d s%s\n' "$(basename "$program")" "$passed" "$failed" \
 		$((ms / 1000)) $((ms % 1000 / 10)) "$note"
-	[ $failed = 0 ] || grep -vE '^\[ RUN|^\[ +OK \]' "$OUTPUT" | tail -n 80 | sed 's/^/      /'
+	[ $failed = 0 ] || { grep -aE -B2 '^\[   LINE' "$OUTPUT" | head -n 20; grep -avE '^\[ RUN|^\[ +OK \]' "$OUTPUT" | tail -n 60; } | sed 's/^/      /'
 	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 done
 finish
