@@ -135,7 +135,7 @@ func (f *follower) turn(ctx context.Context) error {
 		f.tend()
 	}
 	metricZones.Set(float64(f.zones.count()))
-	metricKept.Set(float64(len(f.doubts)))
+	metricKept.Set(float64(f.keptCount()))
 	if ctx.Err() == nil {
 		f.report(err)
 	}
@@ -272,6 +272,17 @@ func (f *follower) doubt(zone string) {
 	if _, known := f.doubts[zone]; !known {
 		f.doubts[zone] = f.now()
 	}
+}
+
+// keptCount: a deleted zone whose row has gone (it was buried, and the tables made anew) is not served, but stays known.
+func (f *follower) keptCount() int {
+	count := 0
+	for zone := range f.doubts {
+		if f.zones.get(zone) != nil {
+			count++
+		}
+	}
+	return count
 }
 
 // expire lets the next pass end doubts that are too old.

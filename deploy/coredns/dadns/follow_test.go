@@ -325,6 +325,21 @@ func TestTablesInDoubt(t *testing.T) {
 		f.pass(t, 30*time.Minute)
 		f.mustServe(t, all)
 	})
+	t.Run("a deleted zone that the tables have forgotten is not counted as served, and not forgotten", func(t *testing.T) {
+		from, f := begin(t)
+		from.births++
+		delete(from.zones, "gone.example.")
+		f.pass(t, time.Minute)
+		if len(f.doubts) != 1 || f.keptCount() != 0 {
+			t.Error(f.doubts, f.keptCount())
+		}
+		delete(from.zones, "a.example.")
+		from.births++
+		f.pass(t, time.Minute)
+		if f.keptCount() != 1 {
+			t.Error(f.doubts, f.keptCount())
+		}
+	})
 	t.Run("meta that lost its counter while zones have higher numbers does not keep the rest from being read", func(t *testing.T) {
 		from, f := begin(t)
 		from.page = 1
