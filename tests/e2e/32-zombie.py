@@ -132,6 +132,10 @@ def served_older(zones, n, doomed):
 
 with story.Story(f"A judge that comes back from the dead cannot bring an old value back (SEED={SEED})") as s:
     rng = random.Random(SEED)
+    # PowerDNS reads its list of zones every 300 s, and may then miss some that are new (services/writer-mysql/README.md).
+    # That is not this story's matter: its clock begins anew.
+    story.stack("stop", "dc2")
+    story.stack("start", "dc2")
     story.fast_takeover(s, EXPELLED * 1000)
     story.stack("stop", "ingest")
     story.stack("start", "ingest", args=ONE_BY_ONE)
