@@ -146,8 +146,8 @@ enum outcome rndc_open(struct rndc *rndc, int timeout_ms, struct reason *why)
 	outcome = rndc_call(rndc, span_of("null"), timeout_ms, &reply, &because_of);
 	if (outcome != OK) {
 		return because(TEMPFAIL, why,
-			       "%s; if named runs, is key %s of %s the one in its controls "
-			       "statement?",
+			       "%s; if named runs: is key %s of %s in its controls statement, and "
+			       "do both clocks agree?", /* named allows for 5 minutes */
 			       because_of.text, rndc->key.name, rndc->key_file);
 	}
 	if (reply.nonce[0] == '\0') {

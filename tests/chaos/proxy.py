@@ -92,7 +92,7 @@ class Proxy:
         self.delay = 0.0
         self.left = None      # (way, bytes) until a cut
         self.lost = None      # (matches, times): the answer to such a request is lost
-        self.change = None    # (way, bytes) -> bytes
+        self.change = None    # (link, way, bytes) -> bytes
         self.listener = None
         self.port = port
         self.open()
@@ -141,7 +141,7 @@ class Proxy:
         self.lost = [matches, times]
 
     def alter(self, change):
-        """change(way, bytes) -> bytes for each piece; `fired` counts those that it altered."""
+        """change(link, way, bytes) -> bytes for each piece; `fired` counts those that it altered."""
         self.change = change
 
     def close(self):
@@ -207,7 +207,7 @@ class Proxy:
             self.fired += 1
             return None
         if self.change is not None:
-            altered = self.change(way, piece)
+            altered = self.change(link, way, piece)
             self.fired += altered != piece
             return altered
         return piece
@@ -221,18 +221,19 @@ def kafka_produce(piece):
 
 
 class ProduceErrors:
-    """For alter(): the broker's answer to each of the next `times` Produce requests says `code` for the first partition."""
+    """For alter(): the broker's answer to each of the next `times` Produce requests of `client` says `code` for the first
+    partition."""
 
-    def __init__(self, code, times=1):
-        self.code, self.times = code, times
-        self.asked = set()
+    def __init__(self, client, code, times=1):
+        self.client, self.code, self.times = client.encode(), code, times
+        self.asked = set()  # (link, correlation id): another connection uses the same ones
 
-    def __call__(self, way, piece):
+    def __call__(self, link, way, piece):
         if way == UP:
-            if kafka_produce(piece):
-                self.asked.add(piece[8:12])
+            if kafka_produce(piece) and piece[14:14 + int.from_bytes(piece[12:14], "big")] == self.client:
+                self.asked.add((link, piece[8:12]))
             return piece
-        if self.times == 0 or piece[4:8] not in self.asked:
+        if self.times == 0 or (link, piece[4:8]) not in self.asked:
             return piece
         self.times -= 1
         # size, correlation id, topics, name, partitions, partition, then the error

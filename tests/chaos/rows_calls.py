@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls that fail: files, memory, threads, descriptors, and a clock that jumps. All by the shim (shim.c)."""
+import calendar
+import itertools
 import json
 import os
 import shutil
@@ -126,33 +128,47 @@ def f48(rig):
 
 @row("F55", "clock jumps by an hour")
 def f55(rig):
-    """the time of day of ingest, then of each writer, goes an hour ahead, then an hour back"""
+    """the time of day of ingest, of named and its writer, of writer-dc1 goes an hour ahead, then an hour back; then of writer-ns1 alone"""
     zone = f"clock-{story.RUN}.example"
     rig.load.start(rate=40)
-    n = 0
-    for name in ("ingest", "writer-ns1", "writer-dc1"):
-        shim = faults.Shim(rig, name)
+    numbers = itertools.count(1)
+
+    def pushed(what):
+        n = next(numbers)
+        rig.ok(f"{what}: a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
+        return n
+
+    def served(n, servers=("ns1", "ns2", "dc1")):
+        for server in servers:
+            rig.eventually(30, f"{server} serves it", lambda: story.serial(server, zone) == n or story.serial(server, zone))
+    for host in (("ingest",), ("ns1", "writer-ns1"), ("writer-dc1",)):  # named refuses whose clock is not its own
+        name, shims = host[-1], [faults.Shim(rig, member) for member in host]
         for jump in ("+3600", "-3600"):
             with rig.nemesis(f"{name}'s clock jumps {jump} s") as fault:
-                shim.rules(f"clock:{jump}")
-                n += 1
-                rig.ok("a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
-                for server in ("ns1", "ns2", "dc1"):
-                    rig.eventually(30, f"{server} serves it", lambda: story.serial(server, zone) == n or story.serial(server, zone))
-                wish = time.time() + int(jump)
-                fault.fired(jumped(name, wish, zone))
+                for shim in shims:
+                    shim.rules(f"clock:{jump}")
+                served(pushed(jump))
+                fault.fired(jumped(name, time.time() + int(jump), zone))
                 rig.under_load(1)
-                shim.rules("")
-            n += 1
-            rig.ok("the clock is right: a push is acknowledged", story.push(zone, story.zone_text(zone, n)) == "ok")
-            rig.eventually(30, "and served", lambda: all(story.serial(server, zone) == n for server in ("ns1", "ns2", "dc1")))
+                for shim in shims:
+                    shim.rules("")
+            served(pushed("the clock is right"))
         rig.ok(f"{name} did not end", story.alive(name))
+        if name == "writer-ns1":
+            with rig.nemesis("writer-ns1's clock is not named's", alarms=("ns1 away",), down=("ns1",)) as fault:
+                shims[-1].rules("clock:+3600")
+                shims[0].out()
+                n = pushed("another clock")
+                fault.fired(wait_for(30, lambda: not story.ready(name)))
+                rig.eventually(30, "the text names the clocks", lambda: "clocks" in faults.unready_why(name) or faults.unready_why(name))
+                served(n, ("ns2", "dc1"))
+                shims[-1].rules("")
+            served(n)
 
 
 def jumped(name, wish, zone):
     """Its own log lines have that time."""
     def last():
-        import calendar
         with open(story.log_path(name)) as file:
             stamps = [json.loads(line)["ts"][:19] for line in file.read().splitlines()[-5:] if line.startswith('{"ts"')]
         return any(abs(calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%S")) - wish) < 60 for stamp in stamps)
@@ -163,7 +179,6 @@ def jumped(name, wish, zone):
             found = [json.loads(text)["received_at"] for _, _, _, text in story.records("dadns.pushes", {zone})]
         else:
             found = [json.loads(text)["at"] for _, _, _, text in story.records("dadns.status", {f"{name.removeprefix('writer-')}/{zone}"}) if text]
-        import calendar
         return any(abs(calendar.timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) - wish) < 60 for stamp in found[-3:])
     return bool(wait_for(30, lambda: said() or last(), every=0.3))
 

@@ -122,7 +122,7 @@ def f08(rig):
     clear_answers(rig)
 
 
-@row("F10", "the answer to a Produce is lost", faults=5)
+@row("F10", "the answer to a Produce is lost", faults=6)
 def f10(rig):
     """ingest reaches Kafka through a proxy that lets Produce requests pass and resets the connection at their answers"""
     import proxy
@@ -149,9 +149,11 @@ def f10(rig):
     text = before.replace("listeners=PLAINTEXT:", f"listeners=HOP://127.0.0.1:{inner},PLAINTEXT:", 1)
     text = text.replace("advertised.listeners=PLAINTEXT:", f"advertised.listeners=HOP://127.0.0.1:{hop.port},PLAINTEXT:", 1)
     text += "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,HOP:PLAINTEXT\ninter.broker.listener.name=PLAINTEXT\n"
-    rewrite(text)
-    rig.stack("stop", "ingest")
-    rig.start("ingest", args=f"--kafka.brokers=127.0.0.1:{hop.port}")
+    with rig.nemesis("Kafka gets a second door, ingest is started again") as fault:
+        rewrite(text)
+        rig.stack("stop", "ingest")
+        rig.start("ingest", args=f"--kafka.brokers=127.0.0.1:{hop.port}")
+        fault.fired(hop.port != broker[1])
     rig.load.start(rate=30)
     rig.under_load(2)
     with rig.nemesis("answers to Produce are lost") as fault:
