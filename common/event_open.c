@@ -209,6 +209,13 @@ static size_t position_in_text(size_t position, struct span bytes, const struct 
 	return position;
 }
 
+/* No memory is no broken JSON: what could not be read for want of it would be called unreadable,
+ * and an acknowledged push with it (I1). Better to end and read it again. */
+__attribute__((constructor)) static void jansson_aborts(void)
+{
+	json_set_alloc_funcs(xmalloc, free);
+}
+
 static void load(struct fields *fields, struct span bytes, const char *kind)
 {
 	struct pieces pieces;

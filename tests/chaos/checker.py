@@ -170,6 +170,8 @@ class History:
             if operation.pushes and not operation.effects:
                 said = [push["verdict"] for push in operation.pushes]
                 operation.verdict = next((word for word in said if word in ("refused", "held")), None)
+                if operation.verdict is None and any(push["verdict"] is None and self.not_his(push) for push in operation.pushes):
+                    operation.verdict = "refused"  # a judge died before it had said so, and what came after needs no verdict on this
         # what a number (or absence) of a zone is in the order of versions
         self.versions = defaultdict(list)
         for zone, writes in self.writes.items():
@@ -184,6 +186,11 @@ class History:
             versions.sort()
 
     # ---- questions
+
+    def not_his(self, push):
+        """A delete of a zone that another owner had."""
+        before = [value for value in self.of_zone[push["zone"]] if value["version"][1] < push["offset"]]
+        return push["op"] == "delete" and before != [] and before[-1]["n"] is not None and before[-1]["owner"] != push["owner"]
 
     def down(self, event):
         """The server was allowed to be silent at that time."""

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -880,6 +881,18 @@ static void text_that_should_have_been_parsed_is_refused_and_not_changed(void **
 	buf_finish(&bytes);
 }
 
+/* Its own answer to no memory is that the JSON is broken: a push would be buried for it (I1). */
+static void no_memory_is_not_taken_for_a_broken_event(void **state)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	(void)state;
+	json_get_alloc_funcs(&allocate, &release);
+	assert_true(allocate == xmalloc);
+	assert_true(release == free);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -913,6 +926,7 @@ int main(void)
 		cmocka_unit_test(every_state_comes_back),
 		cmocka_unit_test(wild_text_for_people_is_cleaned_and_cut),
 		cmocka_unit_test(text_that_should_have_been_parsed_is_refused_and_not_changed),
+		cmocka_unit_test(no_memory_is_not_taken_for_a_broken_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
