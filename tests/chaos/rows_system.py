@@ -7,6 +7,7 @@ import threading
 import time
 
 import checker
+import faults
 import load
 import rows
 import story
@@ -46,12 +47,14 @@ def partitions(name):
         return 0
 
 
-@row("deletes-stay", "push and delete back to back, 1000 times, and every way back from the dead", seconds=900, bound=90, moving=80, faults=4)
+@row("deletes-stay", "push and delete back to back, 1000 times, and every way back from the dead", seconds=900, bound=90, moving=80, faults=6)
 def deletes_stay(rig):
     """two owners, three replicas; then named restarted, groups set to earliest, Redis FLUSHALL, compaction forced"""
-    for name in ("ingest-2", "ingest-3"):
-        rig.start(name)
-        rig.finally_do(rig.stack, "stop", name)
+    with rig.nemesis("two replicas more") as fault:
+        for name in ("ingest-2", "ingest-3"):
+            rig.start(name)
+            rig.finally_do(rig.stack, "stop", name)
+            fault.fired(story.alive(name))
     doors = ("INGEST_URL", "INGEST_2_URL", "INGEST_3_URL")
     pairs = [0]
 
@@ -219,13 +222,8 @@ def named_frozen(rig):
 @row("mariadb-away", "MariaDB away for longer than all five tries of a zone would take", seconds=300, bound=5)
 def mariadb_away(rig):
     """writer.retry_delays=1s five times; SIGKILL to MariaDB for 20 s under load: a whole backend's absence uses up nobody's tries"""
-    def again(*names):
-        for name in names:
-            rig.stack("stop", name)
-            rig.start(name)
-    rig.finally_do(again, "writer-dc1", "writer-dc2")  # when the file was put back: the last one first
-    story.configure(rig, "writer", retry_delays="1s,1s,1s,1s,1s")
-    again("writer-dc1", "writer-dc2")
+    for name in ("writer-dc1", "writer-dc2"):
+        faults.started_again(rig, name, args="--writer.retry_delays=1s,1s,1s,1s,1s")
     letters = sum(story.end_offsets("dadns.dead-letters").values())
     rig.load.start(rate=30)
     with rig.nemesis("MariaDB is away", alarms=("dc1 away", "dc2 away"), down=("dc2",)) as fault:
