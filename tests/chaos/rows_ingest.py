@@ -115,7 +115,7 @@ def f11(rig):
             fault.fired(errors.times < 1000)
             between.go()
             rig.ok(f"{name} ends with a code and a text, to be started again", code not in (None, 0) and faults.log_has(
-                name, position, "fatal"), (code, story.log_since(name, position)[-600:]))
+                name, position, "fatal|out of order sequence"), (code, story.log_since(name, position)[-600:]))
             if not story.alive(name):
                 rig.start(name, args=f"--kafka.brokers=127.0.0.1:{between.port}")
         rig.eventually(45, f"{name} is ready", lambda: story.ready(name) or faults.unready_why(name))
