@@ -149,7 +149,8 @@ check-e2e-all: all $(COREDNS)
 	@BIN=$(B) ALL=1 tools/run-stories.sh
 
 # Loaded by LD_PRELOAD into the programs of a release build: makes chosen calls fail.
-FAULT_LIB := $(B)/libfault.so
+FAULT_LIB := $(B)/libfault.so $(B)/libfault-own-malloc.so
+$(B)/libfault-own-malloc.so: CPPFLAGS += -DOWN_MALLOC
 $(FAULT_LIB): tests/chaos/shim.c
 	@mkdir -p $(@D)
 	@echo "  cc $@"

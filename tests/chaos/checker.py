@@ -188,9 +188,9 @@ class History:
     # ---- questions
 
     def not_his(self, push):
-        """A delete of a zone that another owner had."""
+        """A delete of a zone that another owner had, or has deleted."""
         before = [value for value in self.of_zone[push["zone"]] if value["version"][1] < push["offset"]]
-        return push["op"] == "delete" and before != [] and before[-1]["n"] is not None and before[-1]["owner"] != push["owner"]
+        return push["op"] == "delete" and before != [] and before[-1]["owner"] != push["owner"]
 
     def down(self, event):
         """The server was allowed to be silent at that time."""

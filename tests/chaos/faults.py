@@ -41,7 +41,8 @@ class Shim:
     def __init__(self, rig, name, first="", more=""):
         self.rig, self.name = rig, name
         self.file, self.log = f"{story.STACK_DIR}/{name}.faults", f"{story.STACK_DIR}/{name}.fired"
-        self.library = os.path.abspath(f"{story.BIN}/libfault.so")
+        own_malloc = "-own-malloc" if name in ("ns1", "ns2") else ""
+        self.library = os.path.abspath(f"{story.BIN}/libfault{own_malloc}.so")
         if not os.path.exists(self.library):
             raise RuntimeError(f"there is no {self.library}: make builds it")
         for path in (self.file, self.log):

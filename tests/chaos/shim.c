@@ -18,7 +18,8 @@
  * named in FAULT_TRACE_BELOW, with its data: what a power loss would have made of it can be worked
  * out from that (images.py).
  *
- * Not for programs that bring their own malloc (ASan, TSan).
+ * Not for programs that bring their own malloc (ASan, TSan); for named, which has jemalloc, there
+ * is libfault-own-malloc.so, which leaves malloc alone.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -452,9 +453,13 @@ __attribute__((format(printf, 1, 2))) static void trace(const char *format, ...)
 static void trace_write(const char *path, off_t offset, const unsigned char *data, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
-	char *line = __libc_malloc(PATH_MAX + 64 + 2 * len);
-	size_t at =
-		(size_t)snprintf(line, PATH_MAX + 64, "write %s %lld ", path, (long long)offset);
+	char *line;
+	size_t at;
+
+	inside++; /* this one does not fail */
+	line = malloc(PATH_MAX + 64 + 2 * len);
+	inside--;
+	at = (size_t)snprintf(line, PATH_MAX + 64, "write %s %lld ", path, (long long)offset);
 
 	for (size_t i = 0; i < len; i++) {
 		line[at++] = digits[data[i] >> 4];
@@ -732,6 +737,7 @@ static bool plain_fails(const char *call, int *rc)
 	return fail;
 }
 
+#ifndef OWN_MALLOC
 EXPORT void *malloc(size_t size)
 {
 	int rc;
@@ -752,6 +758,7 @@ EXPORT void *realloc(void *old, size_t size)
 
 	return size != 0 && plain_fails("malloc", &rc) ? NULL : __libc_realloc(old, size);
 }
+#endif
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 			  void *arg)

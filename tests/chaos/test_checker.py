@@ -76,7 +76,7 @@ class Model:
             if delete and (had is None):
                 self.say(zone, offset, "unchanged", "absent")
             elif delete and had[1] != owner:
-                if had[0] is None or self.rng.random() < 0.5:  # or its judge died before it was said
+                if self.rng.random() < 0.5:  # or its judge died before it was said
                     self.say(zone, offset, "refused", "owner")
             else:
                 self.say(zone, offset, "accepted")
