@@ -410,8 +410,10 @@ def recoveries(h):
 
 def c7_convergence(h):
     bound = h.row.get("bound", 60)
-    late = []
-    for (backend, zone), took in recoveries(h).items():
+    late, found = [], recoveries(h)
+    if h.writes and not found:
+        yield "nobody looked after the heal"
+    for (backend, zone), took in found.items():
         if took is None:
             late.append(f"{backend} never came to serve {zone} as the log says")
         elif took > bound:

@@ -130,16 +130,16 @@ def kafka_hop(rig, *names):
     with open(path) as file:
         before = file.read()
 
-    def again(text):
+    def put(text):
         with open(path, "w") as file:
             file.write(text)
-        restart(rig, "kafka")
     rig.finally_do(between.close)
-    rig.finally_do(again, before)
+    rig.finally_do(lambda: (put(before), story.stack("stop", "kafka"), story.start("kafka")))
     text = re.sub(r"(?m)^(listeners=.*)$", rf"\1,HOP://127.0.0.1:{inner}", before)
     text = re.sub(r"(?m)^(advertised\.listeners=.*)$", rf"\1,HOP://127.0.0.1:{between.port}", text)
-    again(text + "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,HOP:PLAINTEXT\n"
+    put(text + "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,HOP:PLAINTEXT\n"
                  "inter.broker.listener.name=PLAINTEXT\n")
+    restart(rig, "kafka")
     for name in names:
         started_again(rig, name, args=f"--kafka.brokers=127.0.0.1:{between.port}")
     return between

@@ -488,6 +488,11 @@ def convergence_takes_too_long(look):
 
 
 @mutant("C7")
+def the_heal_came_after_all_looks(look):
+    look.of("healed")[-1]["t"] = max(see["t1"] for see in look.of("see")) + 1
+
+
+@mutant("C7")
 def a_backend_never_converges(look):
     for see in look.sees(("converge", "final"), "zone1.example"):
         for key in ("n", "serial", "owner", "fp", "torn"):
