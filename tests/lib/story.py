@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
+import wire
 from rows import rows_digest, sql, zone_of  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -396,10 +398,11 @@ class Transfers:
         self.server = server
         self.conn = None
 
+    def octets(self):
+        return self.exactly(struct.unpack("!H", self.exactly(2))[0])
+
     def message(self):
-        head = self.exactly(2)
-        return dns.message.from_wire(self.exactly(struct.unpack("!H", head)[0]), ignore_trailing=True, one_rr_per_rrset=True,
-                                     question_only=False)
+        return dns.message.from_wire(self.octets(), ignore_trailing=True, one_rr_per_rrset=True)
 
     def exactly(self, size):
         data = b""
@@ -416,17 +419,17 @@ class Transfers:
         """The records, or the rcode's name (REFUSED, NOTAUTH, SERVFAIL)."""
         if self.conn is None:
             self.conn = socket.create_connection(address(f"{self.server.upper()}_DNS"), timeout=5)
-        query = dns.message.make_query(zone, "AXFR", use_edns=False).to_wire()
+        query = wire.question(random.getrandbits(16), zone, dns.rdatatype.AXFR)
         self.conn.sendall(struct.pack("!H", len(query)) + query)
         found, soas = [], 0
         while soas < 2:
-            reply = self.message()
-            if reply.rcode() != dns.rcode.NOERROR or not reply.answer:
-                return dns.rcode.to_text(reply.rcode())
-            for rrset in reply.answer:
-                soas += rrset.rdtype == dns.rdatatype.SOA
+            reply = wire.Reply(self.octets(), fold=False)
+            if reply.rcode != dns.rcode.NOERROR or not reply.answer:
+                return dns.rcode.to_text(reply.rcode)
+            for record in reply.answer:
+                soas += record[1] == dns.rdatatype.SOA
                 if soas < 2:
-                    found.append((rrset.name.to_text(), dns.rdatatype.to_text(rrset.rdtype), rrset.ttl, rrset[0].to_text()))
+                    found.append(wire.as_text(record))
         return found
 
     def fingerprint(self, zone):
@@ -458,13 +461,18 @@ def ask(server, name, kind="SOA", patience=1.0):
 
 def serial(server, zone, patience=1.0):
     """The serial, or the rcode's name, or TIMEOUT."""
-    reply = ask(server, zone, "SOA", patience)
-    if reply is None:
-        return "TIMEOUT"
-    for rrset in reply.answer:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            return rrset[0].serial
-    return dns.rcode.to_text(reply.rcode())
+    number, until = random.getrandbits(16), time.monotonic() + patience
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as conn:
+        try:
+            conn.connect(address(f"{server.upper()}_DNS"))
+            conn.send(wire.question(number, zone, dns.rdatatype.SOA))
+            reply = None
+            while reply is None or reply.number != number:
+                conn.settimeout(max(until - time.monotonic(), 0.001))
+                reply = wire.Reply(conn.recv(65535))
+        except (OSError, ValueError, IndexError, struct.error):
+            return "TIMEOUT"
+    return next((wire.serial_of(record) for record in reply.answer if record[1] == dns.rdatatype.SOA), dns.rcode.to_text(reply.rcode))
 
 
 def unlike(wanted, servers=SERVERS):
