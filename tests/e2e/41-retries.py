@@ -95,10 +95,13 @@ def lag(*backends):
 
 def restart(name, args="", abort_at=None, nowait=False):
     story.stack("stop", name)
-    if abort_at:
-        os.environ["STACK_ENV"] = f"DADNS_ABORT_AT={abort_at}"
-    story.stack("start", name, args=args, nowait=nowait)
-    os.environ.pop("STACK_ENV", None)
+    story.stack("start", name, args=args, env=f"DADNS_ABORT_AT={abort_at}" if abort_at else "", nowait=nowait)
+
+
+def is_now(backend, zone, word):
+    """Its last word of the zone is this one."""
+    got = state(backend, zone)
+    return True if got and got[0] == word else got or "nothing"
 
 
 def said(backend, zone, wanted):
@@ -125,7 +128,7 @@ def given_up(s, zone):
     s.ok("a version that named refuses is acknowledged: it is DNS", push(zone, zone_text(zone, 2) + CROWD) == "ok")
     s.eventually(5, "dc1 and dc2 serve it at once", lambda: others_serve(zone, 2, ("dc1", "dc2")))
     for ns in ("ns1", "ns2"):
-        s.eventually(5, f"{ns}: it is reported as retrying", lambda: True if state(ns, zone)[0] == "retrying" else state(ns, zone))
+        s.eventually(5, f"{ns}: it is reported as retrying", lambda: is_now(ns, zone, "retrying"))
         s.eventually(3, f"{ns}: it waits in Redis", lambda: waits(ns, zone))
     entry = entries("--backend", "ns1", "--zone", zone)[("ns1", zone)]
     s.ok("dadns retry list says why, since when and when again", entry["reason"] and entry["first_failed"] and entry["due"], entry)
@@ -193,8 +196,7 @@ def wiped(s):
         redis("FLUSHALL")
         if how == "is dead":
             story.stack("start", "writer-ns1", args=f"--writer.retry_delays={DELAYS}")
-        s.eventually(60, "Redis is wiped: it is tried to the end all the same", lambda: True if state("ns1", zone)[0] == "dead" else
-                     state("ns1", zone), every=0.3)
+        s.eventually(60, "Redis is wiped: it is tried to the end all the same", lambda: is_now("ns1", zone, "dead"), every=0.3)
         tried = [status["attempt"] for status in statuses("ns1", zone) if status["state"] == "retrying"]
         s.ok("no try was left out", set(tried) == set(range(1, TRIES + 1)), tried)
         s.ok("and given up once", sum(h["dlq.backend"] == "ns1" for _, h, _ in letters(zone)) == 1)
@@ -210,7 +212,7 @@ def killed(s):
         s.ok(f"a bad zone for a writer that will die at {mark}", push(zone, zone_text(zone, 1) + CROWD) == "ok")
         s.eventually(40, "it dies there", lambda: not story.alive("writer-ns1"), every=0.1)
         story.stack("start", "writer-ns1", args=f"--writer.retry_delays={DELAYS}")
-        s.eventually(60, "its successor comes to the end", lambda: True if state("ns1", zone)[0] == "dead" else state("ns1", zone), every=0.3)
+        s.eventually(60, "its successor comes to the end", lambda: is_now("ns1", zone, "dead"), every=0.3)
         tried = [status["attempt"] for status in statuses("ns1", zone) if status["state"] == "retrying"]
         count = sum(h["dlq.backend"] == "ns1" for _, h, _ in letters(zone))
         s.ok(f"with all its tries {tried} and {count} letters", set(tried) == set(range(1, TRIES + 1)) and
@@ -264,7 +266,7 @@ def redis_away(s):
     code, _, err = dadns("retry", "list")
     s.ok("dadns says that Redis is away", code == 75 and "away" in err, (code, err))
     story.start("redis")
-    s.eventually(60, "Redis is back: the zone comes to its end", lambda: True if state("ns1", zone)[0] == "dead" else state("ns1", zone), every=0.3)
+    s.eventually(60, "Redis is back: the zone comes to its end", lambda: is_now("ns1", zone, "dead"), every=0.3)
     s.eventually(30, "and its offset is stored", lambda: lag("ns1") == 0, every=0.5)
     s.eventually(5, "its mark is in Redis", lambda: entries().get(("ns1", zone), {}).get("state") == "dead")
     story.delete(zone)
@@ -297,8 +299,8 @@ def database_away(s):
     s.ok("no dead letters", len(letters()) == count, letters()[count:])
     s.ok("no zone was refused", not [zone for zone in zones for dc in ("dc1", "dc2")
                                      if any(status["state"] in ("retrying", "dead") for status in statuses(dc, zone))])
-    s.eventually(40, "the one that is refused for itself comes to its end", lambda: True if state("dc2", odd)[0] == "dead" else
-                 state("dc2", odd), every=0.3)
+    s.eventually(40, "the one that is refused for itself comes to its end", lambda: is_now("dc2", odd, "dead"),
+                 every=0.3)
     story.delete([*zones, odd])
     s.eventually(10, "all are deleted", lambda: others_serve(zones[-1], "REFUSED", story.SERVERS))
 

@@ -121,8 +121,8 @@ def become_right(right, seconds=20):
 with story.Story(f"Pushes and deletes of the same zones, back to back and raced, through three replicas (SEED={SEED})") as s:
     rng = random.Random(SEED)
     for door in list(DOORS)[1:]:
-        story.start(door)
         s.finally_do(story.stack, "stop", door)
+    story.at_once(story.start, list(DOORS)[1:])
     story.load_endpoints()
     for door in DOORS:
         s.eventually(30, f"{door} is ready", lambda: story.ready(door))
@@ -200,16 +200,11 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
              not wrong and 10 < len(gone) < ZONES - 10, wrong[:5])
 
     all_right("at once")
-    for server in story.SERVERS:
-        story.stack("stop", server)
-    for server in story.SERVERS:
-        story.start(server)
+    story.restart(*story.SERVERS)
     all_right("after a restart of all name servers")
-    for writer in WRITERS:
-        story.stack("stop", writer)
+    story.at_once(lambda writer: story.stack("stop", writer), WRITERS)
     said = story.reset_group(*(f"dadns.writer.{backend}" for backend in story.BACKENDS))
-    for writer in WRITERS:
-        story.start(writer)
+    story.at_once(story.start, WRITERS)
     s.eventually(30, "the writers' groups are forgotten: they read everything again", lambda: "successful" in said and min(
         story.metric(writer, "dadns_writer_zones_total") for writer in WRITERS) >= ZONES)
     all_right("after that")
@@ -228,10 +223,7 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
             counts[zone] += 1
         return True if set(counts.values()) == {1} else f"{sum(1 for count in counts.values() if count != 1)} have more than one record"
     s.eventually(60, "compaction leaves the last record of each zone", compacted, every=0.3)
-    for writer in (*DOORS, *WRITERS):
-        story.stack("stop", writer)
-    for writer in (*DOORS, *WRITERS):
-        story.start(writer)
+    story.restart(*DOORS, *WRITERS)
     for door in DOORS:
         s.eventually(30, f"{door} was started again and has read what is left", lambda: story.ready(door))
     all_right("after that")

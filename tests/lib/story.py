@@ -110,8 +110,11 @@ class Story:
 
 # ---- the stack ---------------------------------------------------------------------------------------------------
 
-def stack(*words, check=True, args="", nowait=False):
+def stack(*words, check=True, args="", env="", nowait=False):
+    """`args`, `env`: more of them for what is started."""
     environment = dict(os.environ, STACK_ARGS=args)
+    if env:
+        environment["STACK_ENV"] = env
     if nowait:
         environment["STACK_NOWAIT"] = "1"
     done = subprocess.run(["tools/stack.sh", *words], env=environment, capture_output=True, text=True, timeout=180)
@@ -121,12 +124,7 @@ def stack(*words, check=True, args="", nowait=False):
 
 
 def start(name, abort_at=None, nowait=False):
-    if abort_at:
-        os.environ["STACK_ENV"] = f"DADNS_ABORT_AT={abort_at}"
-    try:
-        return stack("start", name, nowait=nowait)
-    finally:
-        os.environ.pop("STACK_ENV", None)
+    return stack("start", name, env=f"DADNS_ABORT_AT={abort_at}" if abort_at else "", nowait=nowait)
 
 
 def begin():
@@ -266,16 +264,32 @@ def add_backend(story, stanza):
 def fast_takeover(story, after_ms=1000):
     """A killed member of a group is given up after 1 s instead of 8 s."""
     configure(story, "kafka", session__timeout__ms=after_ms, heartbeat__interval__ms=after_ms // 4)
-    for name in PRODUCTS:
-        stack("stop", name)
-    for name in PRODUCTS:
-        start(name)
+    restart(*PRODUCTS)
+    undo_last(story, lambda: restart(*PRODUCTS))
 
-    def back_to_normal():
-        for name in PRODUCTS:
-            stack("stop", name, check=False)
-            start(name)
-    undo_last(story, back_to_normal)
+
+def at_once(action, names):
+    """action(name) for all, each in a thread of its own."""
+    failed = []
+
+    def do(name):
+        try:
+            action(name)
+        except Exception as error:
+            failed.append(error)
+    threads = [threading.Thread(target=do, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def restart(*names):
+    """All are stopped, then all started, side by side."""
+    at_once(lambda name: stack("stop", name), names)
+    at_once(start, names)
 
 
 def undo_last(story, action):
