@@ -201,7 +201,7 @@ class Watch(threading.Thread):
 def history(zones):
     """zone -> the serials that dadns.zones had, in their order, None for a delete."""
     found = {zone: [] for zone in zones}
-    for zone, text in tables.records_since("dadns.zones", tables.BEGAN_MS):
+    for zone, text in tables.records_since("dadns.zones", story.BEGAN_MS):
         if zone in found:
             value = json.loads(text)
             found[zone].append(None if value.get("deleted") else value["serial"])

@@ -376,7 +376,8 @@ def delete(zones, url="INGEST_URL", owner=HOST):
 
 # ---- zones -------------------------------------------------------------------------------------------------------
 
-RUN = f"{int(time.time() * 1000) % 0xffffffff:x}"  # the stack lives longer than a story
+BEGAN_MS = int(time.time() * 1000)
+RUN = f"{BEGAN_MS % 0xffffffff:x}"  # the stack lives longer than a story
 
 
 def content(zone, n):
@@ -538,10 +539,15 @@ def kcat(*words, stdin=None):
     return done.stdout.decode("utf-8", "replace")
 
 
+def beginning(keys=None):
+    """From where kcat must read to find all of `keys`: those of this story are not older than it."""
+    return f"s@{BEGAN_MS}" if keys and all(RUN in key for key in keys) else "beginning"
+
+
 def records(topic, keys=None):
     """All that stands there, or what has one of `keys`: (key, partition, offset, value or None), in order per partition."""
     found = []
-    for line in kcat("-X", "fetch.wait.max.ms=10", "-C", "-e", "-q", "-o", "beginning", "-t", topic, "-f", "%k\t%p\t%o\t%S\t%s\n").splitlines():
+    for line in kcat("-X", "fetch.wait.max.ms=10", "-C", "-e", "-q", "-o", beginning(keys), "-t", topic, "-f", "%k\t%p\t%o\t%S\t%s\n").splitlines():
         key, partition, offset, size, value = line.split("\t", 4)
         if keys is None or key in keys:
             found.append((key, int(partition), int(offset), None if size == "-1" else value))
