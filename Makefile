@@ -144,6 +144,7 @@ integration: all $(INTEGRATION)
 check-integration: integration
 	@BIN=$(B) tools/run-tests.sh $(INTEGRATION)
 
+# STORIES='--but 3*', or some of them
 check-e2e: all $(COREDNS)
 	@BIN=$(B) tools/run-stories.sh $(STORIES)
 
