@@ -24,10 +24,13 @@ for topic in pushes zones heals status dead-letters; do
 	ok "dadns.$topic has 12 partitions" says 12 eval \
 		"kcat -b $KAFKA_BROKERS -L -J -t dadns.$topic | jq '.topics[0].partitions | length'"
 done
+kafka_configs dadns.pushes add cleanup.policy=compact >/dev/null
+kafka_configs dadns.zones add cleanup.policy=delete retention.bytes=1000000 min.compaction.lag.ms=0 >/dev/null
 for change in 'dadns.pushes cleanup.policy=compact' 'dadns.zones cleanup.policy=delete' 'dadns.zones retention.bytes=1000000' \
 	'dadns.zones min.compaction.lag.ms=0'; do
-	kafka_configs "${change% *}" add "${change#* }" >/dev/null
-	ok "check complains about $change" says "*${change% *}*" eval '! check >"$E2E_WORK/check" 2>&1 && cat "$E2E_WORK/check"'
+	setting=${change#* }
+	ok "check complains about $change" says "*${change% *}*${setting%=*} is ${setting#*=}, must be *" \
+		eval '! check >"$E2E_WORK/check" 2>&1 && cat "$E2E_WORK/check"'
 done
 ok "apply corrects them" says '*dadns.zones*' applied
 ok "and check is content" check
