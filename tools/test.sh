@@ -42,7 +42,7 @@ WORK=$(mktemp -d)
 LANE=
 finish() {
 	local dir
-	[ -z "$LANE" ] || kill -INT -- "-$LANE" 2>/dev/null
+	[ -z "$LANE" ] || kill -TERM -- "-$LANE" 2>/dev/null
 	wait
 	for dir in "$STACK_DIR" "$STACK_DIR-2" "$STACK_DIR-chaos"; do
 		STACK_DIR=$dir tools/stack.sh down >/dev/null 2>&1
