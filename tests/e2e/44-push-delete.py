@@ -48,15 +48,21 @@ def apply(state, owner, n):
 
 
 class Log:
-    """What dadns.pushes says of our zones, as it comes: zone -> {offset: (owner, n)}."""
+    """What dadns.pushes says of our zones, as it comes: zone -> {offset: (owner, n)}. A push that was held, on a machine that is
+    too busy, may be there twice: the judge knows it by its id."""
 
     def __init__(self, zones):
         self.said = {zone: {} for zone in zones}
+        self.ids, self.copies = set(), 0
         self.follower = story.Follower("dadns.pushes", self.take, "beginning")
 
     def take(self, key, offset, payload):
         if key in self.said:
             value = json.loads(payload)
+            if value["id"] in self.ids:
+                self.copies += 1
+                return
+            self.ids.add(value["id"])
             self.said[key][offset] = (value["owner"], value.get("serial") if value["op"] == "save" else None)
 
     def state(self, zone):
@@ -184,7 +190,7 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
          races == ZONES * ROUNDS and not refused and min(orders.values()) > 100, refused[:3])
     s.ok("each time every name server came to serve what the log says", not wrong, wrong[:5])
     s.ok(f"the replicas took their part: {list(used.values())}", min(used.values()) > sent / 5)
-    s.ok("each request is in dadns.pushes exactly once", sum(map(len, log.said.values())) == sent, (sum(map(len, log.said.values())), sent))
+    s.ok(f"each request is in dadns.pushes exactly once, but for {log.copies} copies of held ones", sum(map(len, log.said.values())) == sent, (sum(map(len, log.said.values())), sent))
 
     # ---- and again
     right = {zone: serial_of(state[zone]) for zone in zones}
