@@ -72,7 +72,7 @@ SERVICE_LIBS := $(SERVICES:%=$(B)/lib%.a) $(B)/libcli.a
 COREDNS := build/coredns/coredns
 COREDNS_FROM := $(shell find deploy/coredns -name '*.go' ! -name '*_test.go') deploy/coredns/go.mod deploy/coredns/go.sum
 
-.PHONY: all coredns check check-integration check-e2e check-e2e-all chaos bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
+.PHONY: all coredns check integration check-integration check-e2e chaos bench sim sim-mutants demo test up down lint format docs analyze clean install install-tools help
 .SECONDARY:
 
 all: $(PROGRAMS:%=$(B)/%)
@@ -139,14 +139,14 @@ $(COREDNS): $(COREDNS_FROM)
 check: $(UNIT)
 	@tools/run-tests.sh $(UNIT)
 
-check-integration: all $(INTEGRATION)
+integration: all $(INTEGRATION)
+
+check-integration: integration
 	@BIN=$(B) tools/run-tests.sh $(INTEGRATION)
 
+# STORIES='--but 3*', or some of them
 check-e2e: all $(COREDNS)
-	@BIN=$(B) tools/run-stories.sh
-
-check-e2e-all: all $(COREDNS)
-	@BIN=$(B) ALL=1 tools/run-stories.sh
+	@BIN=$(B) tools/run-stories.sh $(STORIES)
 
 # Loaded by LD_PRELOAD into the programs of a release build: makes chosen calls fail.
 FAULT_LIB := $(B)/libfault.so $(B)/libfault-own-malloc.so

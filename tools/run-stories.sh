@@ -3,7 +3,8 @@
 #
 # Runs the whole-system stories, tests/e2e/*.sh and *.py or those that are named, one after another, on a
 # fresh stack of their own in build/test-run, which is stopped afterwards (its logs stay). Each story prints
-# "N passed, N failed"; the last line here is the sum. KEEP=1 leaves the stack running.
+# "N passed, N failed"; the last line here is the sum. KEEP=1 leaves the stack running. --but PATTERN…: all whose
+# names match none of them.
 set -uo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -16,15 +17,19 @@ OUTPUT=$(mktemp)
 trap 'rm -f "$OUTPUT"; [ -n "${KEEP:-}" ] || tools/stack.sh down >/dev/null' EXIT
 trap 'exit 130' INT TERM
 
-if [ $# -eq 0 ]; then
-	shopt -s nullglob
-	set -- tests/e2e/[0-9]*.sh tests/e2e/[0-9]*.py
-	if [ -z "${ALL:-}" ]; then # ALL=1: also those that take minutes each
-		for story in "$@"; do
-			shift
-			[[ $(basename "$story") = 4[1-9]* ]] || set -- "$@" "$story"
+if [ $# = 0 ] || [ "$1" = --but ]; then
+	FIRST=34-restored.py # it makes the stack's databases anew, again and again: with few zones in them
+	LAST=30-crash.py     # it leaves thousands
+	but=("$FIRST" "$LAST" "${@:2}")
+	set -- "tests/e2e/$FIRST"
+	for story in tests/e2e/[0-9]*.sh tests/e2e/[0-9]*.py; do
+		for pattern in "${but[@]}"; do
+			# shellcheck disable=SC2053
+			[[ $(basename "$story") != $pattern ]] || continue 2
 		done
-	fi
+		set -- "$@" "$story"
+	done
+	set -- "$@" "tests/e2e/$LAST"
 fi
 tools/stack.sh wipe >/dev/null
 if ! tools/stack.sh up; then

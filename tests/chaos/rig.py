@@ -124,10 +124,7 @@ class Rig:
     def begin(self):
         story.begin()
         if load.configure(f"{story.STACK_DIR}/dadns.yml"):
-            for name in story.PRODUCTS:
-                story.stack("stop", name)
-            for name in story.PRODUCTS:
-                story.start(name)
+            story.restart(*story.PRODUCTS)
         if self.row.populate:
             self.populate()
 
@@ -270,12 +267,7 @@ class Rig:
     def start(name, abort_at=None, env="", args="", nowait=None):
         """`env`, `args`: more of them for this start. With a mark it is not waited for."""
         words = f"{env} DADNS_ABORT_AT={abort_at}".strip() if abort_at else env
-        if words:
-            os.environ["STACK_ENV"] = words
-        try:
-            story.stack("start", name, args=args, nowait=bool(abort_at) if nowait is None else nowait)
-        finally:
-            os.environ.pop("STACK_ENV", None)
+        story.stack("start", name, args=args, env=words, nowait=bool(abort_at) if nowait is None else nowait)
         story.load_endpoints()
 
     @staticmethod

@@ -214,6 +214,7 @@ def print_page():
 
 
 def main(words):
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # not without ending what was started
     load_rows()
     if words[:1] == ["--one"]:
         run_one(words[1])

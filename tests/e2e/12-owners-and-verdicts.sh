@@ -80,7 +80,8 @@ zone_index_answers() { # counts what exists says until it says 1; "exists=0" mus
 }
 stack stop ingest >/dev/null
 ok "ingest starts while Kafka is frozen" stack pause kafka
-STACK_NOWAIT=1 stack start ingest
+# killed later, it is given up after 2 s, not 8
+STACK_NOWAIT=1 STACK_ARGS="--kafka.session.timeout.ms=2000 --kafka.heartbeat.interval.ms=500" stack start ingest
 door_answers() {
 	local answer
 	answer=$(exists "$zone")

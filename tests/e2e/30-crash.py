@@ -9,7 +9,6 @@ name server must serve, and the rows in each database must be the log's value by
 
 SEED, KILLS and ZONES of the environment choose another run.
 """
-import contextlib
 import json
 import os
 import random
@@ -22,7 +21,6 @@ import uuid
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import rows  # noqa: E402
 import story  # noqa: E402
 import tables  # noqa: E402
 
@@ -330,28 +328,14 @@ def newest(zones):
     return found
 
 
-@contextlib.contextmanager
-def connections_kept():
-    """Thousands of zones are read: not over a new connection each."""
-    connect, kept = rows.connect, {backend: rows.connect(backend) for backend in tables.DATABASES}
-    rows.connect = lambda backend: contextlib.nullcontext(kept[backend])
-    try:
-        yield
-    finally:
-        rows.connect = connect
-        for conn in kept.values():
-            conn.close()
-
-
 def everything_right(s, what, wanted):
     """The log, the name servers and the databases hold `wanted` and agree with each other."""
     story.converge(s, 60, f"all {len(wanted)} zones are served as last acknowledged, by AXFR: {what}", wanted)
     log = newest(wanted)
     unsettled = [zone for zone in log if log[zone][0] != log[zone][1]]
     s.ok(f"none of {len(log)} zones of dadns.zones ends at an older version", log and not unsettled, unsettled[:5])
-    with connections_kept():
-        tables.become_right(s, 30, "the rows of each zone are the log's value by digest, in both layouts",
-                            {zone: log[zone][3] if zone in log else "absent" for zone in wanted})
+    tables.become_right(s, 30, "the rows of each zone are the log's value by digest, in both layouts",
+                        {zone: log[zone][3] if zone in log else "absent" for zone in wanted})
     left = {zone: log[zone][2] if zone in log else None for zone in wanted}
 
     def forgotten():

@@ -175,13 +175,11 @@ with story.Story(f"Races through two doors: what the log says is what is served,
     tables.become_right(s, 10, "and both databases have it, by digest", digests)
 
     # the same log once more, from its beginning
-    for name in (*WRITERS, "ns1", "ns2"):
-        story.stack("stop", name)
+    story.at_once(lambda name: story.stack("stop", name), (*WRITERS, "ns1", "ns2"))
     said = story.reset_group(*(f"dadns.writer.{backend}" for backend in story.BACKENDS))
     s.ok("the groups' offsets are forgotten", "was successful" in said, said)
     changed = {dc: story.sql(dc, "SELECT value FROM dadns_meta WHERE name = 'changed'") for dc in tables.DATABASES}
-    for name in ("ns1", "ns2", *WRITERS):
-        story.stack("start", name)
+    story.at_once(story.start, ("ns1", "ns2", *WRITERS))
 
     values = len([zone for zone in zones if states[zone]])
 

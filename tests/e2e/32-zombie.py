@@ -244,9 +244,7 @@ with story.Story(f"A judge that comes back from the dead cannot bring an old val
     tables.become_right(s, 30, "built from dadns.zones alone dc1 has the newest of each zone, and no deleted one", digests, ("dc1",))
     wrong = story.unlike(wanted, ("dc1",))
     s.ok("which is what CoreDNS serves all the time", not wrong, wrong[:3])
-    for name in ("ingest", "ingest-2"):
-        story.stack("stop", name)
-        story.stack("start", name)
+    story.restart("ingest", "ingest-2")
     wrong = []
     for zone in zones:
         body = story.status_and_body(story.raw(story.request_bytes("GET", f"/CMD_API_DNS_ADMIN?action=exists&domain={zone}")))[1]

@@ -89,14 +89,6 @@ class Watcher(threading.Thread):
         self.join(10)
 
 
-def at_once(action, names):
-    threads = [threading.Thread(target=action, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 def work_of(name):
     return int(story.metric(name, "dadns_writer_zones_total"))
 
@@ -104,7 +96,7 @@ def work_of(name):
 with story.Story(f"Groups of writers go from 1 to 4 members and back to 1 under load: nothing lost or twice (SEED={SEED})") as s:
     story.PRODUCTS = ("writer-dc1", "writer-dc2")
     story.fast_takeover(s)
-    s.finally_do(at_once, lambda name: story.stack("stop", name), MORE)
+    s.finally_do(story.at_once, lambda name: story.stack("stop", name), MORE)
     state = {}
     zones = [f"member{i}-{story.RUN}.example" for i in range(ZONES)]
     words = tables.Words(*tables.DATABASES)
@@ -115,7 +107,7 @@ with story.Story(f"Groups of writers go from 1 to 4 members and back to 1 under 
     time.sleep(SECONDS)
 
     began, acked = time.monotonic(), load.acked
-    at_once(story.start, MORE)
+    story.at_once(story.start, MORE)
     story.load_endpoints()
     s.eventually(20, f"three more members for each database take their part after {time.monotonic() - began:.1f} s", lambda: [
         name for name in MORE if work_of(name) == 0] or True)

@@ -22,7 +22,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import coredns  # noqa: E402
 import story  # noqa: E402
-from answers import Question, Reply, ask_everybody, of_soa, query  # noqa: E402
+from answers import Question, ask_everybody, of_soa, query  # noqa: E402
+from wire import Reply  # noqa: E402
 from zones_of_all_sorts import make_questions, make_zones  # noqa: E402
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(10 ** 6))

@@ -197,9 +197,7 @@ with story.Story(f"Deleted zones are buried, and none of them comes back (SEED={
     absent = {zone: {expected(zone, None)} for zone in dead}
 
     # ---- what is said of a buried zone
-    for name in DOORS:
-        story.stack("stop", name)
-        story.start(name)
+    story.restart(*DOORS)
     for name in DOORS:
         s.eventually(20, f"{name} was started again and has read the log", lambda: story.ready(name))
     wrong = [(zone, url, body) for zone in dead for url in URLS for body in [exists(zone, url)] if body != "error=0&exists=0"]
@@ -256,12 +254,10 @@ with story.Story(f"Deleted zones are buried, and none of them comes back (SEED={
     dead += late
     absent = {zone: {expected(zone, None)} for zone in dead}
     writers = [f"writer-{backend}" for backend in story.BACKENDS]
-    for name in (*DOORS, *writers):
-        story.stack("stop", name)
+    story.at_once(lambda name: story.stack("stop", name), (*DOORS, *writers))
     said = story.reset_group(*(f"dadns.writer.{backend}" for backend in story.BACKENDS))
     s.ok("all are stopped, and the writers' groups forgotten", said.count("successful") > 0, said)
-    for name in (*DOORS, *writers):
-        story.start(name)
+    story.at_once(story.start, (*DOORS, *writers))
     for name in DOORS:
         s.eventually(20, f"{name} is ready again", lambda: story.ready(name))
     stay_away(s, "what the log has forgotten does not come back", absent | lives)

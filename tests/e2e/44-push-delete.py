@@ -48,15 +48,21 @@ def apply(state, owner, n):
 
 
 class Log:
-    """What dadns.pushes says of our zones, as it comes: zone -> {offset: (owner, n)}."""
+    """What dadns.pushes says of our zones, as it comes: zone -> {offset: (owner, n)}. A push that was held, on a machine that is
+    too busy, may be there twice: the judge knows it by its id."""
 
     def __init__(self, zones):
         self.said = {zone: {} for zone in zones}
+        self.ids, self.copies = set(), 0
         self.follower = story.Follower("dadns.pushes", self.take, "beginning")
 
     def take(self, key, offset, payload):
         if key in self.said:
             value = json.loads(payload)
+            if value["id"] in self.ids:
+                self.copies += 1
+                return
+            self.ids.add(value["id"])
             self.said[key][offset] = (value["owner"], value.get("serial") if value["op"] == "save" else None)
 
     def state(self, zone):
@@ -121,8 +127,8 @@ def become_right(right, seconds=20):
 with story.Story(f"Pushes and deletes of the same zones, back to back and raced, through three replicas (SEED={SEED})") as s:
     rng = random.Random(SEED)
     for door in list(DOORS)[1:]:
-        story.start(door)
         s.finally_do(story.stack, "stop", door)
+    story.at_once(story.start, list(DOORS)[1:])
     story.load_endpoints()
     for door in DOORS:
         s.eventually(30, f"{door} is ready", lambda: story.ready(door))
@@ -184,7 +190,7 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
          races == ZONES * ROUNDS and not refused and min(orders.values()) > 100, refused[:3])
     s.ok("each time every name server came to serve what the log says", not wrong, wrong[:5])
     s.ok(f"the replicas took their part: {list(used.values())}", min(used.values()) > sent / 5)
-    s.ok("each request is in dadns.pushes exactly once", sum(map(len, log.said.values())) == sent, (sum(map(len, log.said.values())), sent))
+    s.ok(f"each request is in dadns.pushes exactly once, but for {log.copies} copies of held ones", sum(map(len, log.said.values())) == sent, (sum(map(len, log.said.values())), sent))
 
     # ---- and again
     right = {zone: serial_of(state[zone]) for zone in zones}
@@ -200,16 +206,11 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
              not wrong and 10 < len(gone) < ZONES - 10, wrong[:5])
 
     all_right("at once")
-    for server in story.SERVERS:
-        story.stack("stop", server)
-    for server in story.SERVERS:
-        story.start(server)
+    story.restart(*story.SERVERS)
     all_right("after a restart of all name servers")
-    for writer in WRITERS:
-        story.stack("stop", writer)
+    story.at_once(lambda writer: story.stack("stop", writer), WRITERS)
     said = story.reset_group(*(f"dadns.writer.{backend}" for backend in story.BACKENDS))
-    for writer in WRITERS:
-        story.start(writer)
+    story.at_once(story.start, WRITERS)
     s.eventually(30, "the writers' groups are forgotten: they read everything again", lambda: "successful" in said and min(
         story.metric(writer, "dadns_writer_zones_total") for writer in WRITERS) >= ZONES)
     all_right("after that")
@@ -228,10 +229,7 @@ with story.Story(f"Pushes and deletes of the same zones, back to back and raced,
             counts[zone] += 1
         return True if set(counts.values()) == {1} else f"{sum(1 for count in counts.values() if count != 1)} have more than one record"
     s.eventually(60, "compaction leaves the last record of each zone", compacted, every=0.3)
-    for writer in (*DOORS, *WRITERS):
-        story.stack("stop", writer)
-    for writer in (*DOORS, *WRITERS):
-        story.start(writer)
+    story.restart(*DOORS, *WRITERS)
     for door in DOORS:
         s.eventually(30, f"{door} was started again and has read what is left", lambda: story.ready(door))
     all_right("after that")

@@ -370,15 +370,16 @@ def wrong(s):
 
 
 def away(s):
-    together = [threading.Thread(target=is_away, args=(s, words, ("--kafka.brokers=127.0.0.1:1",))) for words in ASKING]
-    for thread in together:
-        thread.start()
-    for thread in together:
-        thread.join()
+    def all_at_once(asking, how):
+        together = [threading.Thread(target=is_away, args=(s, words, how)) for words in asking]
+        for thread in together:
+            thread.start()
+        for thread in together:
+            thread.join()
+    all_at_once(ASKING, ("--kafka.brokers=127.0.0.1:1",))
     s.finally_do(story.stack, "cont", "kafka")
     story.stack("pause", "kafka")
-    for words in ASKING[::4]:
-        is_away(s, words, ())
+    all_at_once(ASKING[::4], ())
     story.stack("cont", "kafka")
     s.eventually(15, "Kafka is back, and so is the answer", lambda: told("zone", "show", ZONE) is not None)
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many questions to a name server at once, and what it answers, read without any DNS library: two servers can be
-compared by it to the last octet, for types that no library knows."""
+"""Many questions to a name server at once, and what it answers: two servers can be compared by it to the last octet."""
 import select
 import socket
 import struct
@@ -9,10 +8,9 @@ import time
 import typing
 
 import dns.name
-import dns.rcode
-import dns.rdatatype
 
 import story
+from wire import Reply
 
 
 class Question(typing.NamedTuple):
@@ -25,79 +23,6 @@ class Question(typing.NamedTuple):
 
 def of_soa(zone):
     return Question(dns.name.from_text(zone).to_wire(), 6, zone)
-
-
-# What stands in front of, between and behind the names that a server may compress in RDATA.
-NAMES_IN = {2: "n", 5: "n", 7: "n", 8: "n", 9: "n", 12: "n", 39: "n", 15: "2n", 18: "2n", 21: "2n", 36: "2n", 6: "nn", 14: "nn", 17: "nn",
-            26: "2nn", 33: "6n", 35: "4sssn"}
-
-
-def read_name(wire, at):
-    """The name in lower case, and where it ends."""
-    labels, end, jumps = [], None, 0
-    while wire[at]:
-        if wire[at] >= 192:
-            end = end or at + 2
-            at = (wire[at] & 63) << 8 | wire[at + 1]
-            jumps += 1
-            if jumps > 100:
-                raise ValueError("a name that goes round in circles")
-        else:
-            labels.append(wire[at:at + 1 + wire[at]])
-            at += 1 + wire[at]
-    return b"".join(labels).lower() + b"\0", end or at + 1
-
-
-def read_data(wire, at, end, kind):
-    found = b""
-    for part in NAMES_IN.get(kind, ""):
-        if part == "n":
-            name, at = read_name(wire, at)
-            found += name
-        else:
-            size = wire[at] + 1 if part == "s" else int(part)
-            found += wire[at:at + size]
-            at += size
-    return found + wire[at:end]
-
-
-class Reply:
-    def __init__(self, wire):
-        _, flags, asked, *counts = struct.unpack_from("!6H", wire)
-        self.rcode, self.aa, self.cut = flags & 15, bool(flags & 0x400), bool(flags & 0x200)
-        at = 12
-        for _ in range(asked):
-            at = read_name(wire, at)[1] + 4
-        sections = []
-        for count in counts:
-            section = []
-            for _ in range(count):
-                owner, at = read_name(wire, at)
-                kind, _, ttl, size = struct.unpack_from("!HHIH", wire, at)
-                at += 10
-                if kind != 41:
-                    section.append((owner, kind, ttl, read_data(wire, at, at + size, kind)))
-                at += size
-            sections.append(section)
-        self.answer, self.authority, self.additional = sections
-        self.twice = any(len(set(section)) != len(section) for section in sections[:2])
-
-    def is_referral(self):
-        return self.rcode == 0 and not self.aa and any(record[1] == 2 for record in self.authority)
-
-    def comparable(self):
-        """A server may say more than it is asked for; only in a referral it is what matters."""
-        said = [dns.rcode.to_text(self.rcode), "AA" if self.aa else "not AA", frozenset(self.answer)]
-        if self.is_referral():
-            said += [frozenset(self.authority), frozenset(self.additional)]
-        return said + ["a record twice"] * self.twice
-
-    def __str__(self):
-        def spelled(record):
-            owner, kind, ttl, data = record
-            return f"{dns.name.from_wire(owner, 0)[0]} {ttl} {dns.rdatatype.to_text(kind)} {data.hex()[:60]}"
-        words = self.comparable()
-        return "; ".join(" + ".join(sorted(map(spelled, word))) if isinstance(word, frozenset) else word for word in words)
 
 
 def query(number, question):

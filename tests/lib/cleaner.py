@@ -58,7 +58,7 @@ def forget_pushes():
 def tombstones(zones):
     """zone -> [version that is buried, as text], in the order of dadns.zones."""
     found = {}
-    for line in story.kcat("-X", "fetch.wait.max.ms=10", "-C", "-q", "-e", "-J", "-t", "dadns.zones", "-o", "beginning").splitlines():
+    for line in story.kcat("-X", "fetch.wait.max.ms=10", "-C", "-q", "-e", "-J", "-t", "dadns.zones", "-o", story.beginning(zones)).splitlines():
         record = json.loads(line)
         if record["key"] in zones and record["payload"] is None:
             headers = record.get("headers") or []

@@ -15,7 +15,8 @@ import urllib.request
 
 import story
 import tables
-from answers import Reply, of_soa, query
+from answers import of_soa, query
+from wire import Reply, serial_of
 
 
 # ---- what a server says of itself ----------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ class Watch(threading.Thread):
             return
         reply = Reply(wire)
         soas = [record for record in reply.answer if record[1] == 6]
-        said = struct.unpack_from("!I", soas[0][3], len(soas[0][3]) - 20)[0] if soas else None if reply.rcode == 5 else f"rcode {reply.rcode}"
+        said = serial_of(soas[0]) if soas else None if reply.rcode == 5 else f"rcode {reply.rcode}"
         self.looks += 1
         if said != self.heard[zone][-1]:
             self.heard[zone].append(said)
@@ -200,7 +201,7 @@ class Watch(threading.Thread):
 def history(zones):
     """zone -> the serials that dadns.zones had, in their order, None for a delete."""
     found = {zone: [] for zone in zones}
-    for zone, text in tables.records_since("dadns.zones", tables.BEGAN_MS):
+    for zone, text in tables.records_since("dadns.zones", story.BEGAN_MS):
         if zone in found:
             value = json.loads(text)
             found[zone].append(None if value.get("deleted") else value["serial"])

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
+import wire
 from rows import rows_digest, sql, zone_of  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -108,8 +110,11 @@ class Story:
 
 # ---- the stack ---------------------------------------------------------------------------------------------------
 
-def stack(*words, check=True, args="", nowait=False):
+def stack(*words, check=True, args="", env="", nowait=False):
+    """`args`, `env`: more of them for what is started."""
     environment = dict(os.environ, STACK_ARGS=args)
+    if env:
+        environment["STACK_ENV"] = env
     if nowait:
         environment["STACK_NOWAIT"] = "1"
     done = subprocess.run(["tools/stack.sh", *words], env=environment, capture_output=True, text=True, timeout=180)
@@ -119,12 +124,7 @@ def stack(*words, check=True, args="", nowait=False):
 
 
 def start(name, abort_at=None, nowait=False):
-    if abort_at:
-        os.environ["STACK_ENV"] = f"DADNS_ABORT_AT={abort_at}"
-    try:
-        return stack("start", name, nowait=nowait)
-    finally:
-        os.environ.pop("STACK_ENV", None)
+    return stack("start", name, env=f"DADNS_ABORT_AT={abort_at}" if abort_at else "", nowait=nowait)
 
 
 def begin():
@@ -264,16 +264,32 @@ def add_backend(story, stanza):
 def fast_takeover(story, after_ms=1000):
     """A killed member of a group is given up after 1 s instead of 8 s."""
     configure(story, "kafka", session__timeout__ms=after_ms, heartbeat__interval__ms=after_ms // 4)
-    for name in PRODUCTS:
-        stack("stop", name)
-    for name in PRODUCTS:
-        start(name)
+    restart(*PRODUCTS)
+    undo_last(story, lambda: restart(*PRODUCTS))
 
-    def back_to_normal():
-        for name in PRODUCTS:
-            stack("stop", name, check=False)
-            start(name)
-    undo_last(story, back_to_normal)
+
+def at_once(action, names):
+    """action(name) for all, each in a thread of its own."""
+    failed = []
+
+    def do(name):
+        try:
+            action(name)
+        except Exception as error:
+            failed.append(error)
+    threads = [threading.Thread(target=do, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def restart(*names):
+    """All are stopped, then all started, side by side."""
+    at_once(lambda name: stack("stop", name), names)
+    at_once(start, names)
 
 
 def undo_last(story, action):
@@ -360,7 +376,8 @@ def delete(zones, url="INGEST_URL", owner=HOST):
 
 # ---- zones -------------------------------------------------------------------------------------------------------
 
-RUN = f"{int(time.time() * 1000) % 0xffffffff:x}"  # the stack lives longer than a story
+BEGAN_MS = int(time.time() * 1000)
+RUN = f"{BEGAN_MS % 0xffffffff:x}"  # the stack lives longer than a story
 
 
 def content(zone, n):
@@ -396,10 +413,11 @@ class Transfers:
         self.server = server
         self.conn = None
 
+    def octets(self):
+        return self.exactly(struct.unpack("!H", self.exactly(2))[0])
+
     def message(self):
-        head = self.exactly(2)
-        return dns.message.from_wire(self.exactly(struct.unpack("!H", head)[0]), ignore_trailing=True, one_rr_per_rrset=True,
-                                     question_only=False)
+        return dns.message.from_wire(self.octets(), ignore_trailing=True, one_rr_per_rrset=True)
 
     def exactly(self, size):
         data = b""
@@ -416,17 +434,17 @@ class Transfers:
         """The records, or the rcode's name (REFUSED, NOTAUTH, SERVFAIL)."""
         if self.conn is None:
             self.conn = socket.create_connection(address(f"{self.server.upper()}_DNS"), timeout=5)
-        query = dns.message.make_query(zone, "AXFR", use_edns=False).to_wire()
+        query = wire.question(random.getrandbits(16), zone, dns.rdatatype.AXFR)
         self.conn.sendall(struct.pack("!H", len(query)) + query)
         found, soas = [], 0
         while soas < 2:
-            reply = self.message()
-            if reply.rcode() != dns.rcode.NOERROR or not reply.answer:
-                return dns.rcode.to_text(reply.rcode())
-            for rrset in reply.answer:
-                soas += rrset.rdtype == dns.rdatatype.SOA
+            reply = wire.Reply(self.octets(), fold=False)
+            if reply.rcode != dns.rcode.NOERROR or not reply.answer:
+                return dns.rcode.to_text(reply.rcode)
+            for record in reply.answer:
+                soas += record[1] == dns.rdatatype.SOA
                 if soas < 2:
-                    found.append((rrset.name.to_text(), dns.rdatatype.to_text(rrset.rdtype), rrset.ttl, rrset[0].to_text()))
+                    found.append(wire.as_text(record))
         return found
 
     def fingerprint(self, zone):
@@ -458,13 +476,18 @@ def ask(server, name, kind="SOA", patience=1.0):
 
 def serial(server, zone, patience=1.0):
     """The serial, or the rcode's name, or TIMEOUT."""
-    reply = ask(server, zone, "SOA", patience)
-    if reply is None:
-        return "TIMEOUT"
-    for rrset in reply.answer:
-        if rrset.rdtype == dns.rdatatype.SOA:
-            return rrset[0].serial
-    return dns.rcode.to_text(reply.rcode())
+    number, until = random.getrandbits(16), time.monotonic() + patience
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as conn:
+        try:
+            conn.connect(address(f"{server.upper()}_DNS"))
+            conn.send(wire.question(number, zone, dns.rdatatype.SOA))
+            reply = None
+            while reply is None or reply.number != number:
+                conn.settimeout(max(until - time.monotonic(), 0.001))
+                reply = wire.Reply(conn.recv(65535))
+        except (OSError, ValueError, IndexError, struct.error):
+            return "TIMEOUT"
+    return next((wire.serial_of(record) for record in reply.answer if record[1] == dns.rdatatype.SOA), dns.rcode.to_text(reply.rcode))
 
 
 def unlike(wanted, servers=SERVERS):
@@ -516,10 +539,15 @@ def kcat(*words, stdin=None):
     return done.stdout.decode("utf-8", "replace")
 
 
+def beginning(keys=None):
+    """From where kcat must read to find all of `keys`: those of this story are not older than it."""
+    return f"s@{BEGAN_MS}" if keys and all(RUN in key for key in keys) else "beginning"
+
+
 def records(topic, keys=None):
     """All that stands there, or what has one of `keys`: (key, partition, offset, value or None), in order per partition."""
     found = []
-    for line in kcat("-X", "fetch.wait.max.ms=10", "-C", "-e", "-q", "-o", "beginning", "-t", topic, "-f", "%k\t%p\t%o\t%S\t%s\n").splitlines():
+    for line in kcat("-X", "fetch.wait.max.ms=10", "-C", "-e", "-q", "-o", beginning(keys), "-t", topic, "-f", "%k\t%p\t%o\t%S\t%s\n").splitlines():
         key, partition, offset, size, value = line.split("\t", 4)
         if keys is None or key in keys:
             found.append((key, int(partition), int(offset), None if size == "-1" else value))

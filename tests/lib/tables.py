@@ -14,7 +14,6 @@ import story
 DATABASES = ("dc1", "dc2")
 WORKERS = 6
 PATIENCE = 60  # seconds; what is printed is how long it took
-BEGAN_MS = int(time.time() * 1000)
 
 
 def change_all(state, n, zones=None, deletes=(), urgent=False):
@@ -91,7 +90,7 @@ def decided(s, state, seconds=PATIENCE):
     def question():
         found.clear()
         highest = {}
-        for zone, text in records_since("dadns.zones", BEGAN_MS):
+        for zone, text in records_since("dadns.zones", story.BEGAN_MS):
             if zone not in state:
                 continue
             value = json.loads(text)
