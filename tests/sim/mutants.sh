@@ -71,8 +71,15 @@ mutant duplicates-taken services/ingest/judge.c 'if (zone != NULL && lists(zone,
 mutant holds-overtaken common/hold.c '*held = (value->number & 1) != 0;' '*held = false;'
 mutant seen-rule-off services/ingest/judge.c 'if (overtaken_while_held(zone, push)) {' 'if (false) {'
 mutant position-ignored common/writer_read.c 'if (position < start) {' 'if (false) {'
-mutant rewind-off common/writer_apply.c \
-	'if (position >= window_stored_offset(writer->window, topic, partition)) {' 'if (true) {'
+mutant rewind-off common/window.c 'if (position < part->stored) {' 'if (false) {'
+mutant rewind-to-position common/window.c 'return 0;
+	}
+	if (was_away' 'return position;
+	}
+	if (was_away'
+mutant return-believed common/window.c \
+	'return was_away && part->brought_to > position ? position : -1;' 'return -1;'
+mutant retry-believed common/window.c 'if (was_away && part->brought_from < position) {' 'if (false) {'
 mutant no-barrier services/ingest/takeover.c \
 	'mine->phase == PHASE_BARRIER && info.barrier_read' 'mine->phase == PHASE_BARRIER'
 mutant last-barrier-counts services/ingest/zindex.c \
