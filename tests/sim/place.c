@@ -182,6 +182,10 @@ static enum outcome place_store_positions(void *backend, const int32_t *partitio
 	if (outcome != OK) {
 		return outcome;
 	}
+	if (fault_strikes(FAULT_BACKEND_WIPED, 1)) { /* it died, and another stands there now */
+		place_wipe(visit->place);
+		return because(TEMPFAIL, why, "%s does not answer", visit->place->name);
+	}
 	for (size_t i = 0; i < count; i++) {
 		visit->place->state.positions[partitions[i]] = next[i];
 		visit->positions[partitions[i]] = next[i];
