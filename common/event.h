@@ -69,6 +69,7 @@ bool event_id_parse(struct span text, struct event_id *out);
 /* Reserved keys of dadns.zones; `@` cannot stand in a zone name. */
 #define KEY_EPOCH "@epoch"
 #define KEY_BARRIER "@barrier"
+#define KEY_REFUSED "@refused/" /* and a push's id: a held one that the judge refused; a status */
 
 /* --- dadns.pushes: what was said -------------------------------------------------------------- */
 

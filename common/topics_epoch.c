@@ -168,15 +168,15 @@ static enum outcome take_zone(void *context, const struct bus_message *message, 
 		}
 		return OK;
 	}
-	if (span_is(message->key, KEY_BARRIER)) {
-		return OK;
-	}
 	if (span_is(message->key, KEY_EPOCH)) {
 		outcome = epoch_event_decode(message->value, &epoch, why);
 		if (outcome != OK) {
 			return unreadable(outcome, message, why);
 		}
 		raise_to(context, epoch.epoch);
+		return OK;
+	}
+	if (message->key.len != 0 && message->key.data[0] == '@') { /* no value of a zone */
 		return OK;
 	}
 	outcome = zone_event_decode_summary(message->value, &event, why);

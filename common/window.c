@@ -25,6 +25,8 @@ struct part {
 	int32_t partition;
 	int64_t seen;         /* next offset after everything that was added */
 	int64_t stored;       /* what was last reported as stored */
+	int64_t brought_to;   /* one above the highest that the backend took */
+	int64_t brought_from; /* the lowest that it took since the last window_stored */
 	struct line holding;  /* unfinished, by offset */
 	struct line recorded; /* unfinished, but they hold no offset */
 };
@@ -242,8 +244,12 @@ void window_open(struct window *window, enum window_topic topic, int32_t partiti
 	window_drop(window, topic, partition);
 	window->parts = xrealloc(window->parts, (window->part_count + 1) * sizeof(*window->parts));
 	part = &window->parts[window->part_count++];
-	*part = (struct part){
-		.topic = topic, .partition = partition, .seen = next_offset, .stored = next_offset};
+	*part = (struct part){.topic = topic,
+			      .partition = partition,
+			      .seen = next_offset,
+			      .stored = next_offset,
+			      .brought_to = next_offset,
+			      .brought_from = INT64_MAX};
 }
 
 static void drop(struct window *window, struct window_item *item)
@@ -392,9 +398,23 @@ bool window_put_aside(struct window *window, struct window_item *item, int64_t d
 	return true;
 }
 
+/* The backend took it, or had it already. */
+static void note_brought(const struct window *window, const struct window_item *item)
+{
+	struct part *part = find_part(window, item->topic, item->partition);
+
+	if (part != NULL && item->offset >= part->brought_to) {
+		part->brought_to = item->offset + 1;
+	}
+	if (part != NULL && item->offset < part->brought_from) {
+		part->brought_from = item->offset;
+	}
+}
+
 void window_settling(struct window *window, struct window_item *item)
 {
 	assert(item->state == ITEM_TAKEN);
+	note_brought(window, item);
 	hash_remove(window, item);
 	item->state = ITEM_SETTLING;
 	queue_push(&window->settling, item);
@@ -406,6 +426,7 @@ void window_confirming(struct window *window, struct window_item *item)
 		queue_remove(&window->settling, item);
 	} else {
 		assert(item->state == ITEM_TAKEN);
+		note_brought(window, item);
 		hash_remove(window, item);
 	}
 	window->bytes -= item->bytes;
@@ -428,6 +449,8 @@ void window_finish(struct window *window, struct window_item *item)
 		queue_remove(&window->settling, item);
 		break;
 	case ITEM_TAKEN:
+		note_brought(window, item);
+		break;
 	case ITEM_CONFIRMING:
 		break;
 	case ITEM_DROPPED:
@@ -533,7 +556,25 @@ void window_stored(struct window *window, enum window_topic topic, int32_t parti
 
 	if (part != NULL) {
 		part->stored = next_offset;
+		part->brought_from = INT64_MAX;
 	}
+}
+
+int64_t window_rewind(const struct window *window, enum window_topic topic, int32_t partition,
+		      int64_t position, bool was_away)
+{
+	const struct part *part = find_part(window, topic, partition);
+
+	if (part == NULL) {
+		return -1;
+	}
+	if (position < part->stored) {
+		return 0;
+	}
+	if (was_away && part->brought_from < position) { /* a further try */
+		return part->brought_from;
+	}
+	return was_away && part->brought_to > position ? position : -1;
 }
 
 int64_t window_stored_offset(const struct window *window, enum window_topic topic,

@@ -120,6 +120,12 @@ bool window_progress(const struct window *window, size_t i, enum window_topic *t
 		     int32_t *partition, int64_t *next_offset, bool *changed);
 void window_stored(struct window *window, enum window_topic topic, int32_t partition,
 		   int64_t next_offset);
+/* I4: from where a backend that shows `position` must be read again; -1: from nowhere. One that
+ * shows less than was stored has gone back to what it was then, and zones that waited for a further
+ * try at that time may have been brought since: all. One that was away may be another by now, at
+ * the very position that was stored last: all that it took since. */
+int64_t window_rewind(const struct window *window, enum window_topic topic, int32_t partition,
+		      int64_t position, bool was_away);
 /* What was last stored, or where reading began. */
 int64_t window_stored_offset(const struct window *window, enum window_topic topic,
 			     int32_t partition);

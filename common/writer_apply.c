@@ -28,10 +28,11 @@ void writer_backend_away(struct writer *writer, const struct reason *why)
 	}
 }
 
-/* I4: a backend that came back with less than we had brought it is read again from there. False:
- * not yet; until then nothing may be stored, or the gap would be forgotten. */
+/* I4: a backend that is not what we left is read again. False: not yet; until then nothing may be
+ * stored, or the gap would be forgotten. */
 static bool rewind_if_behind(struct writer *writer)
 {
+	bool was_away = writer->probe_pause_ms != 0;
 	enum window_topic topic;
 	int32_t partition;
 	int64_t next;
@@ -41,23 +42,24 @@ static bool rewind_if_behind(struct writer *writer)
 	for (size_t i = 0; window_progress(writer->window, i, &topic, &partition, &next, &changed);
 	     i++) {
 		int64_t position;
+		int64_t from;
 
 		if (topic != WINDOW_ZONES) {
 			continue;
 		}
 		position = writer->ops->position(writer->backend, partition);
-		if (position >= window_stored_offset(writer->window, topic, partition)) {
+		from = window_rewind(writer->window, topic, partition, position, was_away);
+		if (from < 0) {
 			continue;
 		}
-		log_warn("backend came back behind its position, reading again",
-			 F("partition", partition), F("position", position),
+		log_warn("backend may lack what it was brought, reading again",
+			 F("partition", partition), F("position", position), F("from", from),
 			 F("was", window_stored_offset(writer->window, topic, partition)));
-		if (bus_seek(writer->consumer, writer_topics[topic], partition, position, &why) !=
-		    OK) {
+		if (bus_seek(writer->consumer, writer_topics[topic], partition, from, &why) != OK) {
 			writer_backend_away(writer, &why); /* and tried again */
 			return false;
 		}
-		window_open(writer->window, topic, partition, position);
+		window_open(writer->window, topic, partition, from);
 		i = (size_t)-1; /* window_open moved the list: from the start */
 	}
 	writer->looked = false;

@@ -25,7 +25,8 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 	struct writer *writer = context;
 	int64_t start = committed < 0 ? 0 : committed;
 
-	/* I4: a wiped or restored backend says so by its position and is refilled unasked. */
+	/* I4: a wiped or restored backend says so by its position and is refilled unasked, from the
+	 * beginning, as window_rewind says. */
 	if (writer_topic(topic) == WINDOW_ZONES) {
 		int64_t position;
 
@@ -37,7 +38,7 @@ int64_t writer_assigned(void *context, const char *topic, int32_t partition, int
 			log_info("backend is behind the group, reading again",
 				 F("partition", partition), F("position", position),
 				 F("committed", committed));
-			start = position;
+			start = 0;
 		}
 	}
 	window_open(writer->window, writer_topic(topic), partition, start);

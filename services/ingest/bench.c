@@ -200,6 +200,33 @@ enum outcome bench_send_status(struct bench_work *work, const struct status_even
 	return outcome;
 }
 
+enum outcome bench_send_refusal(struct bench_work *work, const struct status_event *status,
+				struct span traceparent, struct reason *why)
+{
+	struct bench *bench = work->bench;
+	char id[EVENT_ID_TEXT_SIZE];
+	struct event_headers headers;
+	struct bus_record record = {.topic = TOPIC_ZONES, .partition = work->partition};
+	enum outcome outcome;
+
+	event_id_text(&status->id, id);
+	buf_clear(&bench->key);
+	buf_clear(&bench->status);
+	buf_addf(&bench->key, KEY_REFUSED "%s", id);
+	status_event_encode(status, &bench->status);
+	event_headers(&headers, "status", &status->id, bench->source, status->zone.text,
+		      status->at_ms, traceparent);
+	record.key = buf_span(&bench->key);
+	record.value = buf_span(&bench->status);
+	record.headers = headers.items;
+	record.header_count = headers.count;
+	outcome = send_patiently(bench, bench->values, &record, value_delivered, work, why);
+	if (outcome == OK) {
+		work->item.left++;
+	}
+	return outcome;
+}
+
 enum outcome bench_send_dead_letter(struct bench_work *work, const struct bus_message *message,
 				    const struct dead_letter *letter, struct reason *why)
 {

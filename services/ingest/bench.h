@@ -77,6 +77,11 @@ MUST_CHECK enum outcome bench_send_value(struct bench_work *work, const struct z
 MUST_CHECK enum outcome bench_send_status(struct bench_work *work,
 					  const struct status_event *status,
 					  struct span traceparent, struct reason *why);
+/* The refusal of a held push, for the judges that come: its id must be known when a further copy
+ * of it comes. */
+MUST_CHECK enum outcome bench_send_refusal(struct bench_work *work,
+					   const struct status_event *status,
+					   struct span traceparent, struct reason *why);
 MUST_CHECK enum outcome bench_send_dead_letter(struct bench_work *work,
 					       const struct bus_message *message,
 					       const struct dead_letter *letter,

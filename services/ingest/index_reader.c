@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/event.h"
@@ -83,6 +84,30 @@ static enum outcome read_barrier(struct index_reader *reader, const struct bus_m
 	return outcome;
 }
 
+static bool is_refusal(struct span key)
+{
+	static const size_t len = sizeof(KEY_REFUSED) - 1;
+
+	return key.len > len && memcmp(key.data, KEY_REFUSED, len) == 0;
+}
+
+/* A judge refused a held push: a further copy of it is to be known. */
+static enum outcome read_refusal(struct index_reader *reader, const struct bus_message *message,
+				 struct reason *why)
+{
+	struct status_event status;
+	enum outcome outcome = status_event_decode(message->value, &status, why);
+
+	if (outcome == OK && status.has_id) {
+		zindex_remember(reader->index, &status.zone, status.version, &status.id,
+				status.at_ms);
+	}
+	if (outcome == OK) {
+		status_event_finish(&status);
+	}
+	return outcome;
+}
+
 /* A null that names no version buries nothing; it ranks below everything, so that the zone counts
  * as unsettled and its judge writes it again. */
 static void read_burial(struct index_reader *reader, const struct bus_message *message,
@@ -151,6 +176,9 @@ static void read_record(struct index_reader *reader, const struct bus_message *m
 		metric_add(&metrics[READ_RESERVED], 1);
 	} else if (span_is(message->key, KEY_BARRIER)) {
 		outcome = read_barrier(reader, message, &why);
+		metric_add(&metrics[READ_RESERVED], 1);
+	} else if (is_refusal(message->key)) {
+		outcome = read_refusal(reader, message, &why);
 		metric_add(&metrics[READ_RESERVED], 1);
 	} else {
 		outcome = read_zone(reader, message, &why);

@@ -179,11 +179,13 @@ void judge(const struct zone_state *state, const struct push_event *push, struct
 	out->rule = NULL;
 	out->reason.text[0] = '\0';
 	out->has_value = false;
+	out->remember = false;
 	if (state != NULL && version_compare(version, state->version) <= 0) { /* I4 */
 		say(out, STATUS_STALE, "version", "the zone has this push or a later one already");
 		return;
 	}
 	if (rule_against(zone, push, out)) {
+		out->remember = zone != NULL && push->has_seen && out->verdict == STATUS_REFUSED;
 		return;
 	}
 	accept(zone, push, version, pushed_at_ms, out);

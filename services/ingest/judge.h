@@ -17,6 +17,9 @@
  *              comes late)
  *   owner      a delete by another DA server than the zone's (I5), also of a deleted zone  refused
  *   mass       one of too many deletes (I11)                               held
+ * A held push may be drained twice. So that its second copy is a duplicate also where the first one
+ * was refused (a delete of somebody else's zone, which is his when it comes again), the id of a
+ * refused held push is remembered like those of earlier values: `remember`.
  * What is left is accepted and becomes the zone's next value. It is `unchanged` (a value all the
  * same: writers verify what they serve) when it says what the value before it says: a save with
  * the same digest, owner and user name, or a delete of a zone that its owner has deleted already.
@@ -62,6 +65,7 @@ struct judgement {
 	enum status_state verdict; /* STATUS_ACCEPTED ... STATUS_HELD */
 	const char *rule;          /* constant text; NULL: accepted as it is */
 	struct reason reason;      /* empty: nothing to say */
+	bool remember; /* refused, but a further copy may come: its id must be known then */
 	bool has_value;
 	struct zone_event value; /* the next value; borrows from the push and from `earlier` */
 	struct earlier_push earlier[EARLIER_MAX];

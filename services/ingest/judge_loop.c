@@ -227,6 +227,14 @@ static void pronounce(struct judge_loop *loop, struct bench_work *work,
 			 F("owner", push->owner), F("rule", judgement->rule),
 			 F("reason", judgement->reason.text), F("offset", message->offset));
 	}
+	if (judgement->remember) {
+		if (bench_send_refusal(work, &status, traceparent, &why) != OK) {
+			give_up(loop, &why);
+			return;
+		}
+		zindex_remember(loop->bench.index, &push->zone, version, &push->id,
+				message->timestamp_ms);
+	}
 	if (bench_send_status(work, &status, traceparent, &why) != OK) {
 		give_up(loop, &why);
 	}

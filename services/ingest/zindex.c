@@ -407,6 +407,37 @@ void zindex_decide(struct zindex *index, int32_t partition, const struct zone_ev
 	unlock(index);
 }
 
+static bool lists(const struct entry *entry, const struct event_id *id)
+{
+	for (size_t i = 0; i < entry->earlier_count; i++) {
+		if (event_id_equal(&entry->earlier[i].id, id)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void zindex_remember(struct zindex *index, const struct name *zone, struct version version,
+		     const struct event_id *id, int64_t at_ms)
+{
+	struct entry *entry;
+
+	lock_alone(index);
+	entry = find(index, zone);
+	if (entry != NULL && !entry->buried && version_compare(version, entry->version) > 0 &&
+	    !lists(entry, id)) {
+		if (entry->earlier_count == EARLIER_MAX) {
+			entry->earlier_count--;
+			memmove(entry->earlier, entry->earlier + 1,
+				entry->earlier_count * sizeof(entry->earlier[0]));
+		}
+		entry->earlier = xrealloc(entry->earlier,
+					  (entry->earlier_count + 1u) * sizeof(entry->earlier[0]));
+		entry->earlier[entry->earlier_count++] = (struct earlier_push){*id, at_ms};
+	}
+	unlock(index);
+}
+
 /* --- asking ---------------------------------------------------------------------------------- */
 
 bool zindex_state(const struct zindex *index, const struct name *zone, struct zone_state *out)

@@ -50,6 +50,12 @@ void zindex_set_complete(struct zindex *index);
 bool zindex_state(const struct zindex *index, const struct name *zone, struct zone_state *out);
 void zindex_decide(struct zindex *index, int32_t partition, const struct zone_event *value);
 
+/* A held push, the zone's `version`th word, was refused: the zone lists its id from now on, as its
+ * next value will. Also of the reader: what a judge before us has refused. Nothing, if the zone has
+ * that version or a later one: that value was made by one who knew. */
+void zindex_remember(struct zindex *index, const struct name *zone, struct version version,
+		     const struct event_id *id, int64_t at_ms);
+
 /* Whether this barrier was read is asked from now on. An earlier judge's, which came late, may be
  * read behind it: the last one says nothing. */
 void zindex_await_barrier(struct zindex *index, int32_t partition, const struct event_id *judge);

@@ -83,5 +83,6 @@ def key_of(name, value):
     return {
         "push": lambda: value["zone"], "zone": lambda: value["zone"], "heal": lambda: value["zone"],
         "status": lambda: f"{value['backend']}/{value['zone']}", "epoch": lambda: "@epoch", "barrier": lambda: "@barrier",
+        "refusal": lambda: f"@refused/{value['id']}",
         "backend": lambda: value["backend"], "audit": lambda: f"{value['backend']}/audit",
     }.get(name, lambda: None)()

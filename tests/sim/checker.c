@@ -30,6 +30,9 @@ struct value {
 
 static struct value values[ZONES][VALUES_MAX];
 static size_t counts[ZONES];
+/* Held pushes that were refused: what their second copies say was said before. */
+static struct event_id refusals[ZONES][VALUES_MAX];
+static size_t refusal_counts[ZONES];
 /* Pushes that a rule refused, by their number: as a delete of what was not theirs, or not there; or
  * because one that was taken without asking Redis came first. */
 static bool is_refused[SAID_MAX];
@@ -119,14 +122,29 @@ static struct value *newest(size_t zone)
 	return counts[zone] == 0 ? NULL : &values[zone][counts[zone] - 1];
 }
 
-static bool was_taken(size_t zone, const struct event_id *id)
+static bool was_said(size_t zone, const struct event_id *id)
 {
 	for (size_t i = 0; i < counts[zone]; i++) {
 		if (event_id_equal(&values[zone][i].id, id)) {
 			return true;
 		}
 	}
+	for (size_t i = 0; i < refusal_counts[zone]; i++) {
+		if (event_id_equal(&refusals[zone][i], id)) {
+			return true;
+		}
+	}
 	return false;
+}
+
+static void refuse(size_t zone, const struct push_event *push)
+{
+	if (push->has_seen && newest(zone) != NULL) {
+		if (refusal_counts[zone] == VALUES_MAX) {
+			broken("more refusals than the checker has room for");
+		}
+		refusals[zone][refusal_counts[zone]++] = push->id;
+	}
 }
 
 /* C1: what overtook it must not have been answered before it was said. */
@@ -216,14 +234,17 @@ static void judge_again(const struct partition *partition, int64_t offset)
 	if (confirms((size_t)zone, &push)) {
 		accept((size_t)zone, &push, (struct version){epochs[partition->number], offset},
 		       number);
-	} else if (!was_taken((size_t)zone, &push.id)) {
+	} else if (!was_said((size_t)zone, &push.id)) {
 		bool overtaken = overtakes((size_t)zone, &push, number);
 
 		if (!overtaken && !is_against_the_rules((size_t)zone, &push)) {
 			accept((size_t)zone, &push,
 			       (struct version){epochs[partition->number], offset}, number);
-		} else if (number >= 0) {
-			(overtaken ? is_overtaken : is_refused)[number] = true;
+		} else {
+			refuse((size_t)zone, &push);
+			if (number >= 0) {
+				(overtaken ? is_overtaken : is_refused)[number] = true;
+			}
 		}
 	}
 	push_event_finish(&push);
@@ -250,6 +271,7 @@ static void judge_everything_again(void)
 {
 	losses = 0;
 	memset(counts, 0, sizeof(counts));
+	memset(refusal_counts, 0, sizeof(refusal_counts));
 	read_epochs();
 	for (int32_t i = 0; i < PARTITIONS; i++) {
 		const struct partition *pushes = broker_partition(TOPIC_PUSHES, i);
@@ -379,11 +401,6 @@ static void check_acknowledged(void)
 
 			if (other->zone == said->zone && other->answered_us < said->asked_us &&
 			    version_compare(version_of(early), version) > 0) {
-				if (is_refused[early]) { /* README.md, what is open */
-					trace("#%zu was refused once", early);
-					losses++;
-					continue;
-				}
 				lost("C2: #%zu of %s came after #%zu had been answered, and is "
 				     "the older version",
 				     late, history_zone(said->zone), early);
@@ -473,12 +490,38 @@ static void check_place(const struct place *place)
 	}
 }
 
+/* Judges that take over must know which held pushes were refused. */
+static void check_refusals(void)
+{
+	for (size_t zone = 0; zone < ZONES; zone++) {
+		const struct partition *zones = broker_partition(
+			TOPIC_ZONES, broker_partition_of(span_of(history_zone(zone))));
+
+		for (size_t i = 0; i < refusal_counts[zone]; i++) {
+			char id[EVENT_ID_TEXT_SIZE];
+			char key[sizeof(KEY_REFUSED) + EVENT_ID_TEXT_SIZE];
+			int64_t at = 0;
+
+			event_id_text(&refusals[zone][i], id);
+			(void)snprintf(key, sizeof(key), KEY_REFUSED "%s", id);
+			while (at < zones->high && !span_is(zones->records[at]->key, key)) {
+				at++;
+			}
+			if (at == zones->high) {
+				broken("a held push of %s was refused, dadns.zones does not say so",
+				       history_zone(zone));
+			}
+		}
+	}
+}
+
 void checker_check(void)
 {
 	judge_everything_again();
 	check_truth();
 	check_acknowledged();
 	check_refused();
+	check_refusals();
 	for (size_t i = 0; i < 2; i++) {
 		check_place(place_named(place_names[i]));
 	}

@@ -68,11 +68,16 @@ mutant refused-zone-forgotten common/writer_retry.c \
 mutant redis-loss-forgotten common/writer_rebuild.c \
 	'STAILQ_INSERT_TAIL(bucket, found, link);' 'found_destroy(found);'
 mutant duplicates-taken services/ingest/judge.c 'if (zone != NULL && lists(zone, &push->id)) {' 'if (false) {'
+mutant refusal-forgotten services/ingest/judge.c \
+	'zone != NULL && push->has_seen && out->verdict == STATUS_REFUSED' 'false'
+mutant refusal-untold services/ingest/judge_loop.c \
+	'if (bench_send_refusal(work, &status, traceparent, &why) != OK) {' 'if (false) {'
 mutant holds-overtaken common/hold.c '*held = (value->number & 1) != 0;' '*held = false;'
 mutant seen-rule-off services/ingest/judge.c 'if (overtaken_while_held(zone, push)) {' 'if (false) {'
 mutant position-ignored common/writer_read.c 'if (position < start) {' 'if (false) {'
-mutant rewind-off common/writer_apply.c \
-	'if (position >= window_stored_offset(writer->window, topic, partition)) {' 'if (true) {'
+mutant rewind-off common/window.c 'if (position < part->stored) {' 'if (false) {'
+mutant return-believed common/window.c \
+	'return was_away && part->brought_to > position ? position : -1;' 'return -1;'
 mutant no-barrier services/ingest/takeover.c \
 	'mine->phase == PHASE_BARRIER && info.barrier_read' 'mine->phase == PHASE_BARRIER'
 mutant last-barrier-counts services/ingest/zindex.c \

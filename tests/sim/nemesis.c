@@ -105,10 +105,6 @@ static void strike_place(enum fault fault)
 {
 	struct place *place = some_place();
 
-	if (fault != FAULT_BACKEND_AWAY && fault != FAULT_BACKEND_REFUSES &&
-	    (place->state.positions[0] == 0 || place->state.positions[1] == 0)) {
-		return; /* README.md, what is not promised yet */
-	}
 	if (fault == FAULT_BACKEND_AWAY) {
 		place_go_away(place, in_s(1, 20));
 	} else if (fault == FAULT_BACKEND_REFUSES) {

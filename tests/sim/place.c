@@ -136,11 +136,27 @@ static enum outcome reach_as_known(const struct visit *visit, struct reason *why
 	return outcome;
 }
 
+/* Does what we find there say by itself that it is not what we left? */
+static bool is_plainly_older(const struct visit *visit)
+{
+	for (int32_t i = 0; i < PARTITIONS; i++) {
+		if (visit->place->state.positions[i] >= visit->positions[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static enum outcome place_open(void *backend, struct reason *why)
 {
 	struct visit *visit = backend;
 	enum outcome outcome = reach(visit->place, why);
 
+	if (outcome == OK && visit->born >= 0 && visit->born != visit->place->born &&
+	    !is_plainly_older(visit)) { /* README.md, what is open */
+		visit->born = -1;
+		return because(TEMPFAIL, why, "%s is being restored", visit->place->name);
+	}
 	if (outcome == OK) {
 		visit->born = visit->place->born;
 		memcpy(visit->positions, visit->place->state.positions, sizeof(visit->positions));
@@ -165,6 +181,10 @@ static enum outcome place_store_positions(void *backend, const int32_t *partitio
 
 	if (outcome != OK) {
 		return outcome;
+	}
+	if (fault_strikes(FAULT_BACKEND_WIPED, 1)) { /* it died, and another stands there now */
+		place_wipe(visit->place);
+		return because(TEMPFAIL, why, "%s does not answer", visit->place->name);
 	}
 	for (size_t i = 0; i < count; i++) {
 		visit->place->state.positions[partitions[i]] = next[i];
@@ -386,7 +406,6 @@ void place_keep_copy(struct place *place)
 static void replace(struct place *place, const struct place_state *state)
 {
 	place->state = *state;
-	memset(place->state.positions, 0, sizeof(place->state.positions));
 	place->born++;
 	place->locked_by = NULL;
 }

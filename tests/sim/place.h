@@ -4,8 +4,8 @@
  * (several writers; a batch is one transaction, and what is committed is shown a moment later).
  *
  * The place outlives its writers. It fences by version and stores version, owner and digest with
- * the zone, as the contract says; a writer's visit knows only what open() showed it. After a wipe
- * or a restore its positions are void, as writer-mysql's are.
+ * the zone, as the contract says; a writer's visit knows only what open() showed it. A restore
+ * brings the positions of the copy back; a writer who was here before cannot work on unnoticed.
  *
  * At every change it checks what needs no end of the history: that the value is one that the log
  * holds, whole, and that no zone goes back to an older version.

@@ -269,6 +269,42 @@ static void a_late_copy_of_a_held_delete_spares_what_was_made_since(void **unuse
 	assert_false(stage.state.deleted);
 }
 
+/* The first copy was refused, the zone is its sender's when the second one comes. */
+static void the_second_copy_of_a_refused_held_delete_spares_what_was_made_since(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_state state;
+	struct judgement said;
+	struct push_event first = save_of(1, "da1.hoster.example");
+	struct push_event held = delete_of(2, "da2.hoster.example");
+	struct push_event migration = save_of(3, "da2.hoster.example");
+
+	(void)unused;
+	held.has_seen = true;
+	judge(NULL, &first, (struct version){EPOCH, 0}, 0, &said);
+	zindex_decide(index, 0, &said.value);
+	assert_true(zindex_state(index, &first.zone, &state));
+	judge(&state, &held, (struct version){EPOCH, 1}, 0, &said);
+	assert_int_equal(said.verdict, STATUS_REFUSED);
+	assert_true(said.remember);
+	zindex_remember(index, &held.zone, (struct version){EPOCH, 1}, &held.id, 0);
+	assert_true(zindex_state(index, &first.zone, &state));
+	judge(&state, &held, (struct version){EPOCH, 2}, 0, &said);
+	assert_string_equal(said.rule, "duplicate"); /* at once ... */
+	assert_false(said.remember);
+	judge(&state, &migration, (struct version){EPOCH, 3}, 0, &said);
+	assert_int_equal(said.verdict, STATUS_ACCEPTED);
+	zone_state_of(&said.value, &state); /* ... and by whoever reads that value */
+	judge(&state, &held, (struct version){EPOCH, 4}, 0, &said);
+	assert_int_equal(said.verdict, STATUS_STALE);
+	assert_string_equal(said.rule, "duplicate");
+	held = delete_of(4, "da1.hoster.example"); /* one that was never held has one copy */
+	judge(&state, &held, (struct version){EPOCH, 5}, 0, &said);
+	assert_int_equal(said.verdict, STATUS_REFUSED);
+	assert_false(said.remember);
+	zindex_destroy(index);
+}
+
 static void only_the_owner_deletes(void **unused)
 {
 	struct stage stage = {0};
@@ -617,6 +653,8 @@ int main(void)
 		cmocka_unit_test(a_held_push_yields_only_to_a_later_unchecked_one),
 		cmocka_unit_test(what_is_held_behind_an_unchecked_push_is_later_than_it),
 		cmocka_unit_test(a_late_copy_of_a_held_delete_spares_what_was_made_since),
+		cmocka_unit_test(
+			the_second_copy_of_a_refused_held_delete_spares_what_was_made_since),
 		cmocka_unit_test(only_the_owner_deletes),
 		cmocka_unit_test(a_migrated_zone_outlives_the_old_servers_delete),
 		cmocka_unit_test(a_mass_delete_is_held_back),

@@ -459,6 +459,70 @@ static void random_histories_agree_with_a_naive_model(void **state)
 	}
 }
 
+static int64_t rewind_when(int64_t position, bool was_away)
+{
+	return window_rewind(window, WINDOW_ZONES, P0, position, was_away);
+}
+
+/* I4 */
+static void a_backend_that_went_back_is_read_from_the_beginning(void **state)
+{
+	(void)state;
+	window_open(window, WINDOW_ZONES, P0, 4);
+	assert_int_equal(rewind_when(4, false), -1);
+	assert_int_equal(rewind_when(9, true), -1);
+	assert_int_equal(rewind_when(3, false), 0);
+	assert_int_equal(rewind_when(0, true), 0);
+	assert_int_equal(window_rewind(window, WINDOW_HEALS, P0, 0, true), -1); /* not ours */
+}
+
+/* I4: it may have been wiped or restored meanwhile, to the very position that was stored. */
+static void what_a_backend_took_before_it_was_away_is_not_believed(void **state)
+{
+	struct window_item *items[3];
+
+	(void)state;
+	window_open(window, WINDOW_ZONES, P0, 4);
+	add(P0, 4, "a.example", 1, false);
+	add(P0, 5, "b.example", 2, false);
+	add(P0, 6, "c.example", 3, false);
+	assert_int_equal(window_take(window, items, 3), 3);
+	window_put_back(window, items[2]);
+	window_put_back(window, items[1]);
+	window_put_back(window, items[0]);
+	assert_int_equal(rewind_when(4, true), -1); /* the batch failed: it took nothing */
+
+	assert_int_equal(window_take(window, items, 3), 3);
+	window_confirming(window, items[0]);
+	assert_int_equal(rewind_when(4, false), -1); /* nobody saw it away */
+	assert_int_equal(rewind_when(4, true), 4);
+	assert_int_equal(rewind_when(5, true), 4); /* stored, but the answer was lost */
+	window_settling(window, items[1]);
+	assert_int_equal(rewind_when(4, true), 4);
+	window_finish(window, items[0]);
+	window_finish(window, items[1]);
+	window_stored(window, WINDOW_ZONES, P0, 6);
+	assert_int_equal(rewind_when(6, true), -1); /* one that flaps costs nothing */
+	window_finish(window, items[2]);            /* it had that already */
+	assert_int_equal(rewind_when(6, true), 6);
+
+	window_open(window, WINDOW_ZONES, P0, 6);
+	assert_int_equal(rewind_when(6, true), -1);
+}
+
+static void a_further_try_is_not_believed_either(void **state)
+{
+	(void)state;
+	window_open(window, WINDOW_ZONES, P0, 4);
+	add_recorded(P0, 2, "a.example", 1);
+	window_confirming(window, take_one());
+	assert_int_equal(rewind_when(4, false), -1);
+	assert_int_equal(rewind_when(4, true), 2);
+	window_stored(window, WINDOW_ZONES, P0, 5); /* older positions are seen as such */
+	assert_int_equal(rewind_when(5, true), -1);
+	assert_int_equal(rewind_when(4, true), 0);
+}
+
 static void delays_are_read_strictly(void **state)
 {
 	struct delays delays;
@@ -506,6 +570,9 @@ int main(void)
 		WINDOW_TEST(late_records_of_a_lost_partition_are_ignored),
 		WINDOW_TEST(a_heal_never_replaces_a_value_and_gives_way_to_a_newer_one),
 		WINDOW_TEST(random_histories_agree_with_a_naive_model),
+		WINDOW_TEST(a_backend_that_went_back_is_read_from_the_beginning),
+		WINDOW_TEST(what_a_backend_took_before_it_was_away_is_not_believed),
+		WINDOW_TEST(a_further_try_is_not_believed_either),
 		cmocka_unit_test(delays_are_read_strictly),
 	};
 

@@ -426,6 +426,54 @@ static void an_old_value_behind_a_tombstone_is_repaired_with_a_tombstone(void **
 	zindex_destroy(index);
 }
 
+static void a_refused_push_is_remembered_until_the_next_value(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event value = value_of("shop.example", 5);
+	struct zone_event next = value_of("shop.example", 8);
+	struct name other = name_of("other.example");
+	struct event_id id = {{200}};
+
+	(void)unused;
+	zindex_remember(index, &other, (struct version){3, 6}, &id, 100);
+	assert_false(zindex_state(index, &other, &state)); /* no such zone */
+	zindex_read(index, 0, 70, &value);
+	zindex_remember(index, &value.zone, (struct version){3, 5}, &id, 100); /* that value knew */
+	assert_true(zindex_state(index, &value.zone, &state));
+	assert_int_equal(state.earlier_count, 0);
+	zindex_remember(index, &value.zone, (struct version){3, 6}, &id, 100);
+	zindex_remember(index, &value.zone, (struct version){3, 6}, &id, 100); /* read back */
+	zindex_read(index, 0, 72, &value); /* copied again by whoever repairs */
+	assert_true(zindex_state(index, &value.zone, &state));
+	assert_int_equal(state.earlier_count, 1);
+	assert_true(event_id_equal(&state.earlier[0].id, &id));
+	assert_int_equal(state.earlier[0].at_ms, 100);
+	assert_int_equal(state.version.offset, 5);
+	zindex_read(index, 0, 73, &next);
+	assert_true(zindex_state(index, &value.zone, &state));
+	assert_int_equal(state.earlier_count, 0); /* what its judge knew stands in it */
+	zindex_destroy(index);
+}
+
+static void no_zone_remembers_more_than_its_ceiling(void **unused)
+{
+	struct zindex *index = zindex_create(1);
+	struct zone_event value = value_of("shop.example", 5);
+
+	(void)unused;
+	zindex_read(index, 0, 70, &value);
+	for (int i = 0; i < EARLIER_MAX + 2; i++) {
+		struct event_id id = {{200, (uint8_t)(i / 256), (uint8_t)i}};
+
+		zindex_remember(index, &value.zone, (struct version){3, 6 + i}, &id, i);
+	}
+	assert_true(zindex_state(index, &value.zone, &state));
+	assert_int_equal(state.earlier_count, EARLIER_MAX);
+	assert_int_equal(state.earlier[0].at_ms, 2); /* the oldest went */
+	assert_int_equal(state.earlier[EARLIER_MAX - 1].at_ms, EARLIER_MAX + 1);
+	zindex_destroy(index);
+}
+
 static void epoch_and_barrier_belong_to_their_partition(void **unused)
 {
 	struct zindex *index = zindex_create(2);
@@ -486,6 +534,8 @@ int main(void)
 		cmocka_unit_test(a_zone_that_was_pushed_meanwhile_is_not_buried),
 		cmocka_unit_test(a_tombstone_behind_a_newer_value_is_repaired_with_that_value),
 		cmocka_unit_test(an_old_value_behind_a_tombstone_is_repaired_with_a_tombstone),
+		cmocka_unit_test(a_refused_push_is_remembered_until_the_next_value),
+		cmocka_unit_test(no_zone_remembers_more_than_its_ceiling),
 		cmocka_unit_test(epoch_and_barrier_belong_to_their_partition),
 		cmocka_unit_test(a_barrier_stays_read_when_an_earlier_judge_s_comes_behind_it),
 	};
