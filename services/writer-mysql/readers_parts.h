@@ -48,7 +48,14 @@ struct task;
 struct flusher;
 struct prober;
 
-enum flush_place { FLUSH_NOWHERE, FLUSH_WAITING, FLUSH_MISSED, FLUSH_FLYING };
+enum flush_place {
+	FLUSH_NOWHERE,
+	FLUSH_WAITING,   /* for a job */
+	FLUSH_UNCHANGED, /* for a job that changed nothing */
+	FLUSH_MISSED,    /* it was away; nobody waits */
+	FLUSH_FLYING,
+	FLUSH_PLACES
+};
 
 /* A zone at one PowerDNS server. */
 struct flush {
