@@ -10,7 +10,8 @@
  *
  * A flush that found something cached is made once more: PowerDNS empties its packet cache before
  * its query cache, and a question between the two brings the old answer back for another 20 s (of
- * 100 zones that were asked for all the while, 67).
+ * 100 zones that were asked for all the while, 67). And as long as `dns` shows something old, it is
+ * flushed again and again, at doubling intervals.
  *
  * PowerDNS flushes some hundred zones a second, and thousands may wait. Those that have changed go
  * before those that were only verified; of them, in turn the newest and the oldest.

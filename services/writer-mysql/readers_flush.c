@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One PowerDNS server and the zones whose caches it shall flush: those that have changed first,
- * then what it missed while it was away, then those that a job only verified. */
+ * then what it missed while it was away or what looks old all the same, then those that a job only
+ * verified. */
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -158,6 +159,16 @@ bool flusher_tell(struct flusher *flusher, struct flush *flush)
 	}
 	flush->awaited = !flusher->away;
 	return flush->awaited;
+}
+
+void flusher_repeat(struct flusher *flusher, struct flush *flush)
+{
+	if (flush->where == FLUSH_FLYING) {
+		flush->again = true;
+	} else if (flush->where == FLUSH_NOWHERE) {
+		put(flush, FLUSH_MISSED);
+		limit_missed(flusher);
+	}
 }
 
 void flush_forget(struct flush *flush)

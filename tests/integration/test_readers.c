@@ -596,6 +596,19 @@ static void zone_that_is_served_late_is_reported_well(void **state)
 	assert_int_equal(served_serial("later.test"), 8);
 }
 
+/* It reads a replica, or a question was under way: the flush came first. */
+static void zone_whose_rows_come_after_the_flush_is_flushed_again(void **state)
+{
+	(void)state;
+	save_behind_the_cache("lagging.test", 7, 7);
+	open_readers(api, KEY, dns, 10000);
+	tell("lagging.test", 8);
+	no_report_within(300);
+	save("lagging.test", 8);
+	await_ok();
+	assert_int_equal(served_serial("lagging.test"), 8);
+}
+
 static void one_report_for_each_of_1000_zones(void **state)
 {
 	enum { COUNT = 1000 };
@@ -685,7 +698,7 @@ static void killed_powerdns_holds_nobody_up_and_is_flushed_when_it_is_back(void 
 	while (flushes() < before + 2 && clock_ms() - began < PATIENCE_MS) {
 		usleep(1000);
 	}
-	assert_int_equal(flushes(), before + 2);
+	assert_in_range(flushes(), before + 2, before + 4); /* twice, if it was asked for before */
 	assert_int_equal(times_in_log("reader is away"), 2);
 	await_in_log("reader is back", 2);
 	assert_int_equal(times_in_log(KEY), 0);
@@ -1224,6 +1237,7 @@ int main(void)
 		TEST(old_cache_is_reported_with_advice),
 		TEST(report_names_the_api_that_is_away),
 		TEST(zone_that_is_served_late_is_reported_well),
+		TEST(zone_whose_rows_come_after_the_flush_is_flushed_again),
 		TEST(one_report_for_each_of_1000_zones),
 		TEST(wrong_key_is_said_once_and_holds_nobody_up),
 		TEST(killed_powerdns_holds_nobody_up_and_is_flushed_when_it_is_back),
