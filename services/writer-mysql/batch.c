@@ -164,6 +164,7 @@ static void tell_readers(struct database *database, struct change *changes, size
 						    .zone = change->value->zone,
 						    .deleted = change->value->deleted,
 						    .now = change->value->now,
+						    .unchanged = change->result == CHANGE_VERIFIED,
 						    .serial = change->value->serial};
 	}
 	readers_tell(database->readers, jobs, told);

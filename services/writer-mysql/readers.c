@@ -174,11 +174,11 @@ static void *run(void *context)
 		struct fetch_answer answer;
 		int64_t next_ms = INT64_MAX;
 
+		for (size_t i = 0; i < readers->prober_count; i++) {
+			prober_work(readers->probers[i], &next_ms); /* may want a flush */
+		}
 		for (size_t i = 0; i < readers->flusher_count; i++) {
 			flusher_work(readers->flushers[i], &next_ms);
-		}
-		for (size_t i = 0; i < readers->prober_count; i++) {
-			prober_work(readers->probers[i], &next_ms);
 		}
 		fetch_work(readers->fetch, pause_until(next_ms), readers->epoll_fd);
 		while (fetch_next(readers->fetch, &answer)) {

@@ -10,7 +10,11 @@
  *
  * A flush that found something cached is made once more: PowerDNS empties its packet cache before
  * its query cache, and a question between the two brings the old answer back for another 20 s (of
- * 100 zones that were asked for all the while, 67).
+ * 100 zones that were asked for all the while, 67). And as long as `dns` shows something old, it is
+ * flushed again and again, at doubling intervals.
+ *
+ * PowerDNS flushes some hundred zones a second, and thousands may wait. Those that have changed go
+ * before those that were only verified; of them, in turn the newest and the oldest.
  *
  * A reader that is away (no connection, no answer at all) holds nobody up: the zone counts as
  * served without it, for what it will read when it is back is the committed rows. What it missed
@@ -42,7 +46,8 @@ struct readers_job {
 	void *ticket; /* comes back with the report */
 	struct name zone;
 	bool deleted;
-	bool now; /* overtakes a backlog */
+	bool now;       /* overtakes a backlog */
+	bool unchanged; /* was so before: others go first */
 	uint32_t serial;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One PowerDNS server and the zones whose caches it shall flush: those that a job waits for first,
- * then what it missed while it was away. */
+/* One PowerDNS server and the zones whose caches it shall flush: those that have changed first,
+ * then what it missed while it was away or what looks old all the same, then those that a job only
+ * verified. */
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,13 +21,11 @@ TAILQ_HEAD(flushes, flush);
 struct flusher {
 	struct readers *readers;
 	struct fetch *fetch;
-	char *url;              /* without a slash at its end */
-	char *key_line;         /* never logged */
-	struct flushes waiting; /* of jobs; empty while it is away */
-	struct flushes missed;
-	size_t missed_count;
-	struct flushes flying;
-	size_t flying_count;
+	char *url;                          /* without a slash at its end */
+	char *key_line;                     /* never logged */
+	struct flushes lists[FLUSH_PLACES]; /* while it is away those of jobs are empty */
+	size_t counts[FLUSH_PLACES];
+	bool newest; /* is next, not the oldest */
 
 	bool away;
 	bool key_refused; /* said since it went away */
@@ -65,9 +64,9 @@ enum outcome flusher_create(struct flusher **out, struct readers *readers, struc
 	flusher->url = text;
 	buf_addf(&line, "X-API-Key: %s", key);
 	flusher->key_line = buf_take(&line);
-	TAILQ_INIT(&flusher->waiting);
-	TAILQ_INIT(&flusher->missed);
-	TAILQ_INIT(&flusher->flying);
+	for (size_t i = 0; i < FLUSH_PLACES; i++) {
+		TAILQ_INIT(&flusher->lists[i]);
+	}
 	*out = flusher;
 	return OK;
 }
@@ -91,48 +90,33 @@ const char *flusher_away(const struct flusher *flusher)
 /* --- the lists ---------------------------------------------------------------------------------
  */
 
+static struct flush *first_of(const struct flusher *flusher, enum flush_place where)
+{
+	return TAILQ_FIRST(&flusher->lists[where]);
+}
+
 static void put(struct flush *flush, enum flush_place where)
 {
 	struct flusher *flusher = flush->flusher;
 
-	switch (flush->where) {
-	case FLUSH_WAITING:
-		TAILQ_REMOVE(&flusher->waiting, flush, link);
-		break;
-	case FLUSH_MISSED:
-		TAILQ_REMOVE(&flusher->missed, flush, link);
-		flusher->missed_count--;
-		break;
-	case FLUSH_FLYING:
-		TAILQ_REMOVE(&flusher->flying, flush, link);
-		flusher->flying_count--;
-		break;
-	case FLUSH_NOWHERE:
-		break;
+	if (flush->where != FLUSH_NOWHERE) {
+		TAILQ_REMOVE(&flusher->lists[flush->where], flush, link);
+		flusher->counts[flush->where]--;
 	}
 	flush->where = where;
-	switch (where) {
-	case FLUSH_WAITING:
-		TAILQ_INSERT_TAIL(&flusher->waiting, flush, link);
-		break;
-	case FLUSH_MISSED:
+	if (where != FLUSH_NOWHERE) {
+		TAILQ_INSERT_TAIL(&flusher->lists[where], flush, link);
+		flusher->counts[where]++;
+	}
+	if (where == FLUSH_MISSED) {
 		flush->second = false;
-		TAILQ_INSERT_TAIL(&flusher->missed, flush, link);
-		flusher->missed_count++;
-		break;
-	case FLUSH_FLYING:
-		TAILQ_INSERT_TAIL(&flusher->flying, flush, link);
-		flusher->flying_count++;
-		break;
-	case FLUSH_NOWHERE:
-		break;
 	}
 }
 
 static void limit_missed(struct flusher *flusher)
 {
-	while (flusher->missed_count > MISSED_MAX) {
-		struct flush *oldest = TAILQ_FIRST(&flusher->missed);
+	while (flusher->counts[FLUSH_MISSED] > MISSED_MAX) {
+		struct flush *oldest = first_of(flusher, FLUSH_MISSED);
 
 		put(oldest, FLUSH_NOWHERE);
 		readers_count(READERS_DROPPED, 1);
@@ -143,9 +127,19 @@ static void limit_missed(struct flusher *flusher)
 /* Before all that waits. */
 static void put_first(struct flush *flush)
 {
+	struct flushes *waiting = &flush->flusher->lists[FLUSH_WAITING];
+
 	put(flush, FLUSH_WAITING);
-	TAILQ_REMOVE(&flush->flusher->waiting, flush, link);
-	TAILQ_INSERT_HEAD(&flush->flusher->waiting, flush, link);
+	TAILQ_REMOVE(waiting, flush, link);
+	TAILQ_INSERT_HEAD(waiting, flush, link);
+}
+
+/* Where a job waits for it; what is not yet flushed after a change stays one that has changed. */
+static enum flush_place place_of(const struct flush *flush)
+{
+	bool changed = flush->where == FLUSH_WAITING || flush->where == FLUSH_MISSED;
+
+	return flush->task->job.unchanged && !changed ? FLUSH_UNCHANGED : FLUSH_WAITING;
 }
 
 bool flusher_tell(struct flusher *flusher, struct flush *flush)
@@ -156,8 +150,8 @@ bool flusher_tell(struct flusher *flusher, struct flush *flush)
 	} else if (!flusher->away) {
 		if (flush->task->job.now) {
 			put_first(flush);
-		} else if (flush->where != FLUSH_WAITING) { /* else it keeps its place */
-			put(flush, FLUSH_WAITING);
+		} else {
+			put(flush, place_of(flush));
 		}
 	} else if (flush->where == FLUSH_NOWHERE) {
 		put(flush, FLUSH_MISSED);
@@ -165,6 +159,16 @@ bool flusher_tell(struct flusher *flusher, struct flush *flush)
 	}
 	flush->awaited = !flusher->away;
 	return flush->awaited;
+}
+
+void flusher_repeat(struct flusher *flusher, struct flush *flush)
+{
+	if (flush->where == FLUSH_FLYING) {
+		flush->again = true;
+	} else if (flush->where == FLUSH_NOWHERE) {
+		put(flush, FLUSH_MISSED);
+		limit_missed(flusher);
+	}
 }
 
 void flush_forget(struct flush *flush)
@@ -194,11 +198,12 @@ static void go_away(struct flusher *flusher, const struct reason *why)
 	flusher->next_try_ms = flusher->away_since_ms + FIRST_TRY_MS;
 	readers_count(READERS_AWAY_API, 1);
 	log_warn("reader is away", F("api", flusher->url), F("reason", why->text));
-	while ((flush = TAILQ_FIRST(&flusher->waiting)) != NULL) {
+	while ((flush = first_of(flusher, FLUSH_WAITING)) != NULL ||
+	       (flush = first_of(flusher, FLUSH_UNCHANGED)) != NULL) {
 		put(flush, FLUSH_MISSED);
 		excuse(flush);
 	}
-	for (flush = TAILQ_FIRST(&flusher->flying); flush != NULL;
+	for (flush = first_of(flusher, FLUSH_FLYING); flush != NULL;
 	     flush = TAILQ_NEXT(flush, link)) {
 		excuse(flush);
 	}
@@ -217,7 +222,7 @@ static void come_back(struct flusher *flusher)
 	readers_count(READERS_AWAY_API, -1);
 	log_info("reader is back", F("api", flusher->url),
 		 F("away_ms", clock_ms() - flusher->away_since_ms),
-		 F("missed", flusher->missed_count));
+		 F("missed", flusher->counts[FLUSH_MISSED]));
 }
 
 /* --- requests ----------------------------------------------------------------------------------
@@ -285,7 +290,7 @@ static void settle(struct flush *flush, enum verdict verdict, bool more, const s
 		if (flush->awaited && flush->task->job.now) {
 			put_first(flush);
 		} else {
-			put(flush, flush->awaited ? FLUSH_WAITING : FLUSH_MISSED);
+			put(flush, flush->awaited ? place_of(flush) : FLUSH_MISSED);
 		}
 		return;
 	}
@@ -350,10 +355,10 @@ static void fly(struct flusher *flusher, struct flush *flush)
 /* While it is away one flush at a time is its test. */
 static void try_again(struct flusher *flusher, int64_t *next_ms)
 {
-	struct flush *flush = TAILQ_FIRST(&flusher->missed);
+	struct flush *flush = first_of(flusher, FLUSH_MISSED);
 	int64_t now = clock_ms();
 
-	if (flusher->flying_count != 0 || flush == NULL) {
+	if (flusher->counts[FLUSH_FLYING] != 0 || flush == NULL) {
 		return;
 	}
 	if (now >= flusher->next_try_ms) {
@@ -366,8 +371,29 @@ static void try_again(struct flusher *flusher, int64_t *next_ms)
 	}
 }
 
-/* How many may fly now; `first` is the next one. */
-static size_t allowed(const struct flusher *flusher, const struct flush *first, int64_t *next_ms)
+static bool is_urgent(const struct flush *flush)
+{
+	return flush->task->job.now || flush->second;
+}
+
+/* Of those that have changed, in turn the newest and the oldest. Thousands may wait, at some
+ * hundred a second: a database was restored, a sender pushes all it has. What is pushed now is
+ * flushed at once all the same, and each of the others has its turn. */
+static struct flush *next_of(const struct flusher *flusher)
+{
+	struct flush *first = first_of(flusher, FLUSH_WAITING);
+
+	if (first != NULL && flusher->newest && !is_urgent(first)) {
+		return TAILQ_LAST(&flusher->lists[FLUSH_WAITING], flushes);
+	}
+	if (first == NULL) {
+		first = first_of(flusher, FLUSH_MISSED);
+	}
+	return first != NULL ? first : first_of(flusher, FLUSH_UNCHANGED);
+}
+
+/* How many may fly now; `next` is the next one. */
+static size_t allowed(const struct flusher *flusher, const struct flush *next, int64_t *next_ms)
 {
 	int64_t now = clock_ms();
 	int64_t until_ms = flusher->readers->busy_until_ms;
@@ -376,7 +402,7 @@ static size_t allowed(const struct flusher *flusher, const struct flush *first, 
 	if (now >= until_ms) {
 		return FLUSHES_AT_ONCE;
 	}
-	if (now >= waited_ms || first->task->job.now || first->second) {
+	if (now >= waited_ms || is_urgent(next)) {
 		return 1;
 	}
 	until_ms = until_ms < waited_ms ? until_ms : waited_ms;
@@ -387,23 +413,19 @@ static size_t allowed(const struct flusher *flusher, const struct flush *first, 
 void flusher_work(struct flusher *flusher, int64_t *next_ms)
 {
 	size_t at_once = FLUSHES_AT_ONCE;
+	struct flush *next;
 
 	if (flusher->away) {
 		try_again(flusher, next_ms);
 		return;
 	}
-	if (!TAILQ_EMPTY(&flusher->waiting)) {
-		at_once = allowed(flusher, TAILQ_FIRST(&flusher->waiting), next_ms);
+	next = next_of(flusher);
+	if (next != NULL && next->where != FLUSH_MISSED) {
+		at_once = allowed(flusher, next, next_ms);
 	}
-	while (flusher->flying_count < at_once) {
-		struct flush *flush = TAILQ_FIRST(&flusher->waiting);
-
-		if (flush == NULL) {
-			flush = TAILQ_FIRST(&flusher->missed);
-		}
-		if (flush == NULL) {
-			return;
-		}
-		fly(flusher, flush);
+	while (next != NULL && flusher->counts[FLUSH_FLYING] < at_once) {
+		flusher->newest = is_urgent(next) ? flusher->newest : !flusher->newest;
+		fly(flusher, next);
+		next = next_of(flusher);
 	}
 }

@@ -48,7 +48,14 @@ struct task;
 struct flusher;
 struct prober;
 
-enum flush_place { FLUSH_NOWHERE, FLUSH_WAITING, FLUSH_MISSED, FLUSH_FLYING };
+enum flush_place {
+	FLUSH_NOWHERE,
+	FLUSH_WAITING,   /* for a job */
+	FLUSH_UNCHANGED, /* for a job that changed nothing */
+	FLUSH_MISSED,    /* it was away, or once more: nobody waits */
+	FLUSH_FLYING,
+	FLUSH_PLACES
+};
 
 /* A zone at one PowerDNS server. */
 struct flush {
@@ -72,6 +79,7 @@ struct probe {
 	uint32_t slot;      /* while it is asked */
 	int64_t due_ms;
 	int64_t first_ms; /* when it was first asked; 0: not yet */
+	int64_t stale_ms; /* so long after that an old answer means: flush once more */
 	bool answered;
 	struct dnsq_answer last;
 };
@@ -127,6 +135,8 @@ void task_begin(struct readers *readers, const struct readers_job *job);
 void task_flushed(struct readers *readers, struct task *task);
 void task_seen(struct readers *readers, struct task *task);
 void task_failed(struct readers *readers, struct task *task, const struct reason *why);
+/* It was flushed, but what is shown is old. */
+void task_stale(struct readers *readers, struct task *task);
 void task_free_if_idle(struct readers *readers, struct task *task);
 void tasks_destroy(struct readers *readers);
 /* Why may an old answer be seen? */
@@ -141,6 +151,8 @@ void flusher_destroy(struct flusher *flusher);
 bool flusher_tell(struct flusher *flusher, struct flush *flush);
 void flusher_work(struct flusher *flusher, int64_t *next_ms);
 void flusher_take(const struct fetch_answer *answer);
+/* Once more; nobody waits for it. */
+void flusher_repeat(struct flusher *flusher, struct flush *flush);
 /* The job has ended. */
 void flush_forget(struct flush *flush);
 const char *flusher_away(const struct flusher *flusher); /* its URL; NULL: it is there */

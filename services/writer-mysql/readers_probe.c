@@ -15,6 +15,9 @@
 	400 /* a question without an answer is asked again, then after twice as long ... \
 	     */
 #define LOST_DOUBLED_MAX 3
+/* An old answer so long after the flush: it was in the making when the flush came, or the rows come
+ * later to the server's database than to ours. Flushed once more, and after twice as long ... */
+#define STALE_MS 64
 #define SILENT_MS 1000   /* nothing at all for so long: it is away */
 #define PATIENT_PER_MS 4 /* zones that are late are asked for no faster than this */
 
@@ -133,6 +136,7 @@ bool prober_tell(struct prober *prober, struct probe *probe)
 	}
 	probe->level = 0;
 	probe->first_ms = 0;
+	probe->stale_ms = STALE_MS;
 	probe->lost = 0;
 	probe->answered = false;
 	put_in(probe, &prober->levels[0], clock_ms());
@@ -289,6 +293,14 @@ static bool is_late(const struct probe *probe)
 	return clock_ms() - since_ms >= probe->prober->verify_ms;
 }
 
+static void flush_if_stale(struct probe *probe)
+{
+	if (clock_ms() - probe->first_ms >= probe->stale_ms) {
+		probe->stale_ms *= 2;
+		task_stale(probe->prober->readers, probe->task);
+	}
+}
+
 static void take_answer(struct prober *prober, const struct dnsq_answer *answer)
 {
 	struct probe *probe = answer->tag < QUESTIONS_MAX ? prober->slots[answer->tag] : NULL;
@@ -307,6 +319,7 @@ static void take_answer(struct prober *prober, const struct dnsq_answer *answer)
 		} else if (is_late(probe)) {
 			not_served(probe);
 		} else {
+			flush_if_stale(probe);
 			ask_later(probe);
 		}
 	}

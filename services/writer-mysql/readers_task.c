@@ -175,6 +175,13 @@ void task_failed(struct readers *readers, struct task *task, const struct reason
 	task_free_if_idle(readers, task);
 }
 
+void task_stale(struct readers *readers, struct task *task)
+{
+	for (size_t i = 0; i < readers->flusher_count; i++) {
+		flusher_repeat(readers->flushers[i], &task->flushes[i]);
+	}
+}
+
 void readers_advise(const struct readers *readers, struct reason *out)
 {
 	if (readers->flusher_count == 0) {
