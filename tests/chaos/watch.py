@@ -206,7 +206,8 @@ def ours(topic, record, value, zones):
 
 
 def kcat_command(topic, since, *more):
-    return ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-J", "-t", topic, "-o", since, "-X", "fetch.wait.max.ms=20", *more]
+    return ["kcat", "-b", os.environ["KAFKA_BROKERS"], "-C", "-q", "-J", "-t", topic, "-o", since, "-X", "fetch.wait.max.ms=20",
+            "-X", "auto.offset.reset=earliest", *more]  # where records were taken away, from the first that is left
 
 
 def read_topics(history, since_ms, zones):
