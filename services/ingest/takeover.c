@@ -159,6 +159,8 @@ static void step_behind_barrier(struct bench *bench, int32_t partition,
 	switch (outcome) {
 	case OK:
 		mine->epoch = info->epoch;
+		/* Reading begins there: what comes from before it tells that the log was cut. */
+		mine->position = mine->committed > high ? -1 : mine->committed;
 		mine->phase = PHASE_REPAIR;
 		mine->again_ms = 0;
 		break;

@@ -142,6 +142,14 @@ void broker_delete_below(struct partition *partition, int64_t offset)
 	}
 }
 
+void broker_cut(struct partition *partition, int64_t offset)
+{
+	partition->high = offset;
+	if (partition->low > offset) {
+		partition->low = offset;
+	}
+}
+
 /* --- who reaches it -------------------------------------------------------------------------- */
 
 bool broker_hears(const struct process *process)

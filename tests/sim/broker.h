@@ -61,6 +61,8 @@ struct bus_message *broker_message(const struct partition *partition, int64_t of
 /* Keeps the last record of each key among those older than `lag_ms`. */
 void broker_compact(struct partition *partition, int64_t lag_ms);
 void broker_delete_below(struct partition *partition, int64_t offset);
+/* An election that was not clean, a disk of yesterday: what lay from `offset` on never was. */
+void broker_cut(struct partition *partition, int64_t offset);
 
 /* --- groups (broker_group.c) ------------------------------------------------------------------ */
 

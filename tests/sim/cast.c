@@ -170,3 +170,13 @@ void cast_stopped(const char *why)
 		(void)snprintf(role->stopped, sizeof(role->stopped), "%s", why);
 	}
 }
+
+bool cast_has_said(const char *part)
+{
+	for (size_t i = 0; i < role_count; i++) {
+		if (strstr(roles[i].stopped, part) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}

@@ -23,6 +23,8 @@ void cast_kill(struct process *process);
 void cast_restart(struct process *process); /* SIGTERM */
 /* NULL: all are up and ready; else who is not, and why. */
 const char *cast_unready(void);
+/* Did one of them stop by itself, the last time with this in its text? */
+bool cast_has_said(const char *part);
 
 /* For the model of the service. */
 void cast_has_service(struct process *process, struct service *service);

@@ -526,3 +526,34 @@ void checker_check(void)
 		check_place(place_named(place_names[i]));
 	}
 }
+
+/* --- a log that was cut ---------------------------------------------------------------------- */
+
+int64_t checker_highest(int32_t partition)
+{
+	int64_t highest = -1;
+
+	for (size_t zone = 0; zone < ZONES; zone++) {
+		const struct value *value = newest(zone);
+
+		if (value != NULL && value->version.offset > highest &&
+		    broker_partition_of(span_of(history_zone(zone))) == partition) {
+			highest = value->version.offset;
+		}
+	}
+	return highest;
+}
+
+void checker_check_cut(int32_t partition, int64_t zones_end)
+{
+	const struct partition *zones = broker_partition(TOPIC_ZONES, partition);
+
+	if (!cast_has_said("dadns.pushes was re-created or truncated")) {
+		broken("dadns.pushes/%d was cut, and nobody says so", partition);
+	}
+	for (int64_t offset = zones_end; offset < zones->high; offset++) {
+		if (zones->records[offset]->key.data[0] != '@') {
+			broken("dadns.pushes/%d was cut, and somebody judged on", partition);
+		}
+	}
+}

@@ -238,6 +238,15 @@ void nemesis_heal(void)
 	}
 }
 
+static void kill_everybody(void)
+{
+	for (size_t i = 0; i < cast_count(); i++) {
+		if (cast_process(i) != NULL) {
+			cast_kill(cast_process(i));
+		}
+	}
+}
+
 void nemesis_shake(void)
 {
 	trace("shaken: groups begin anew, everything is compacted, writers start again");
@@ -251,9 +260,29 @@ void nemesis_shake(void)
 		broker_compact(broker_partition(TOPIC_ZONES, i), 0);
 		broker_compact(broker_partition(TOPIC_STATUS, i), 0);
 	}
-	for (size_t i = 0; i < cast_count(); i++) {
-		if (cast_process(i) != NULL) {
-			cast_kill(cast_process(i));
+	kill_everybody();
+}
+
+static bool has_records(const struct partition *partition)
+{
+	for (int64_t offset = partition->low; offset < partition->high; offset++) {
+		if (!partition->records[offset]->gone) {
+			return true;
+		}
+	}
+	return false;
+}
+
+void nemesis_cut(struct partition *pushes, int64_t highest)
+{
+	broker_cut(pushes, dice_between(0, highest));
+	trace("%s/%d is cut: it ends at %lld", pushes->topic, pushes->number,
+	      (long long)pushes->high);
+	/* who reads on notices by what comes again, who starts by the ends */
+	if (dice_percent(50) || !has_records(pushes)) {
+		kill_everybody();
+		if (dice_percent(50)) {
+			group_forget(group_named("dadns.judge"));
 		}
 	}
 }

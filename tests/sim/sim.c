@@ -33,6 +33,7 @@
 
 #define EPOCH 1000
 #define REST_US (900 * SECONDS) /* over that long nothing may go on */
+#define CUT_US (60 * SECONDS)   /* until a log that was cut is noticed */
 #define LOOK_US (2 * SECONDS)
 #define HANGS_S 30   /* of the processor's time */
 #define SLEEPS_S 300 /* of the clock's: something really waits */
@@ -42,7 +43,7 @@
 struct sums {
 	_Atomic uint64_t histories;
 	_Atomic uint64_t pushes, acknowledged, changes, starts;
-	_Atomic uint64_t doubles, losses;
+	_Atomic uint64_t doubles, losses, cuts;
 	_Atomic uint64_t virtual_ms;
 	_Atomic uint64_t faults[FAULTS];
 };
@@ -79,6 +80,28 @@ static void rest(void)
 	looks_quiet = 0;
 	stage_play(is_at_rest);
 	checker_check();
+}
+
+static bool is_time_up(void)
+{
+	return stage_now_us() >= until_us;
+}
+
+/* The end of the history, for nobody can go on behind that. */
+static void cut_the_log(void)
+{
+	int32_t number = (int32_t)dice_roll(PARTITIONS);
+	int64_t highest = checker_highest(number);
+	int64_t zones_end = broker_partition(TOPIC_ZONES, number)->high;
+
+	if (highest < 0) {
+		return;
+	}
+	nemesis_cut(broker_partition(TOPIC_PUSHES, number), highest);
+	until_us = stage_now_us() + CUT_US;
+	stage_play(is_time_up);
+	checker_check_cut(number, zones_end);
+	sums->cuts++;
 }
 
 static void make_epochs(void)
@@ -131,6 +154,9 @@ static void play(uint64_t seed)
 		rest();
 	}
 	add_up();
+	if (dice_percent(30)) {
+		cut_the_log();
+	}
 }
 
 /* --- many ------------------------------------------------------------------------------------ */
@@ -212,6 +238,8 @@ static void print_sums(double took_s, uint64_t first, uint64_t last, uint64_t fa
 		"%llu histories with Kafka and Redis both out of reach, in which %llu acknowledged "
 		"pushes lost their place\n",
 		(unsigned long long)sums->doubles, (unsigned long long)sums->losses);
+	(void)printf("%llu histories ended with a log that was cut\n",
+		     (unsigned long long)sums->cuts);
 	(void)printf("faults:");
 	for (int i = 0; i < FAULTS; i++) {
 		if (sums->faults[i] > 0) {
