@@ -2,13 +2,18 @@
 /* services/writer-mysql against a real MariaDB, while all is well: tables, zones, heals, positions,
  * in both layouts. */
 #include <dirent.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/http.h"
 #include "tests/lib/database.h"
 
 #define DATA "tests/data/zones/valid/"
@@ -1203,6 +1208,83 @@ static void thousands_of_zones_go_in_one_call(void **state)
 	free(many);
 }
 
+/* --- PowerDNS's caches ------------------------------------------------------------------------ */
+
+static _Atomic int flushes_asked;
+static _Atomic int flushed_changed; /* the how manieth was for changed.test */
+
+static void answer_flush(void *context, struct http_request *request)
+{
+	struct span domain = SPAN_EMPTY;
+
+	(void)context;
+	http_query(request, "domain", &domain);
+	flushes_asked++;
+	if (span_is(domain, "changed.test.")) {
+		flushed_changed = flushes_asked;
+	}
+	http_answer(request, 200, "application/json", span_of("{\"count\": 0}"), NULL);
+}
+
+static unsigned int free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+static void a_zone_that_has_changed_is_flushed_before_those_that_are_as_they_were(void **state)
+{
+	enum { COUNT = 24, CHANGED = COUNT / 2 };
+	struct http_config listening = HTTP_CONFIG_DEFAULT;
+	struct change changes[COUNT];
+	struct given givens[COUNT];
+	struct settlement settlement;
+	struct http *powerdns;
+	char address[48];
+	char url[64];
+	void *backend = open_backend();
+
+	(void)state;
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(url, sizeof(url), "z%d.test", i);
+		givens[i] = save(i == CHANGED ? "changed.test" : url, i + 1, 1, "");
+	}
+	assert_int_equal(apply_all(backend, givens, changes, COUNT), OK);
+	database_ops.close(backend);
+	drop(&givens[CHANGED]);
+	givens[CHANGED] = save("changed.test", COUNT + 1, 2, "");
+	snprintf(address, sizeof(address), "127.0.0.1:%u", free_port());
+	snprintf(url, sizeof(url), "http://%s", address);
+	listening.listen = address;
+	assert_int_equal(http_listen(&powerdns, &listening, answer_flush, NULL, &why), OK);
+	config.readers.api = url;
+	config.readers.api_key = "key";
+	backend = open_backend();
+	assert_int_equal(apply_all(backend, givens, changes, COUNT), OK);
+	for (int settled = 0; settled < COUNT;) {
+		if (database_ops.settled(backend, &settlement)) {
+			assert_int_equal(settlement.outcome, OK);
+			settled++;
+		} else {
+			usleep(1000);
+		}
+	}
+	assert_int_equal(flushes_asked, COUNT);
+	assert_in_range(flushed_changed, 1, 4); /* four are on their way at a time */
+	database_ops.close(backend);
+	http_close(powerdns, 0);
+	for (int i = 0; i < COUNT; i++) {
+		drop(&givens[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1243,6 +1325,7 @@ int main(int argc, char **argv)
 		IN_BOTH(a_zone_of_20000_records_is_stored_and_one_of_them_changed),
 		IN_BOTH(the_longest_text_is_stored_or_refused_by_its_width),
 		IN_BOTH(thousands_of_zones_go_in_one_call),
+		IN(a_zone_that_has_changed_is_flushed_before_those_that_are_as_they_were, powerdns),
 	};
 
 	cmocka_set_test_filter(argc == 2 ? argv[1] : NULL);
