@@ -552,8 +552,17 @@ void checker_check_cut(int32_t partition, int64_t zones_end)
 		broken("dadns.pushes/%d was cut, and nobody says so", partition);
 	}
 	for (int64_t offset = zones_end; offset < zones->high; offset++) {
-		if (zones->records[offset]->key.data[0] != '@') {
-			broken("dadns.pushes/%d was cut, and somebody judged on", partition);
+		struct zone_event event = {0};
+		size_t zone;
+
+		if (read_value(zones->records[offset], &zone, &event)) { /* or a late copy */
+			const struct value *value = value_at(zone, event.version);
+
+			if (value == NULL || !event_id_equal(&value->id, &event.id)) {
+				broken("dadns.pushes/%d was cut, and somebody judged on",
+				       partition);
+			}
+			zone_event_finish(&event);
 		}
 	}
 }
