@@ -93,6 +93,23 @@ static bool group_is_done(const char *name, const char *const *topics, bool tell
 	return group_is_stable(group);
 }
 
+/* A Redis that was wiped has its retries again. */
+static bool retries_are_known(void)
+{
+	for (size_t i = 0; i < 2; i++) {
+		for (int32_t number = 0; number < PARTITIONS; number++) {
+			char name[64];
+
+			(void)snprintf(name, sizeof(name), "dadns:retry:%s:%d:state",
+				       place_names[i], number);
+			if (!keeper_says(name, "complete")) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 bool checker_is_quiet(bool tell)
 {
 	static const char *const pushes[] = {TOPIC_PUSHES, NULL};
@@ -104,7 +121,8 @@ bool checker_is_quiet(bool tell)
 		}
 		return false;
 	}
-	if (keeper_has("dadns:hold:zone:", "") || keeper_has("dadns:retry:", ":due")) {
+	if (keeper_has("dadns:hold:zone:", "") || keeper_has("dadns:retry:", ":due") ||
+	    !retries_are_known()) {
 		if (tell) {
 			trace("something still waits in Redis");
 		}
