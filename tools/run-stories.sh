@@ -18,10 +18,9 @@ trap 'rm -f "$OUTPUT"; [ -n "${KEEP:-}" ] || tools/stack.sh down >/dev/null' EXI
 trap 'exit 130' INT TERM
 
 if [ $# = 0 ] || [ "$1" = --but ]; then
-	FIRST=34-restored.py # it makes the stack's databases anew, again and again: with few zones in them
-	LAST=30-crash.py     # it leaves thousands
-	but=("$FIRST" "$LAST" "${@:2}")
-	set -- "tests/e2e/$FIRST"
+	LAST=30-crash.py # it leaves thousands of zones, with which everything takes longer
+	but=("$LAST" "${@:2}")
+	set --
 	for story in tests/e2e/[0-9]*.sh tests/e2e/[0-9]*.py; do
 		for pattern in "${but[@]}"; do
 			# shellcheck disable=SC2053
