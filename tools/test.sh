@@ -25,14 +25,14 @@ FIRST=( # these build what the lanes need, too
 	"chaos, its checker and tools    | tests/chaos/test_checker.py && $FAST MODE=release all coredns build/release/libfault.so build/release/tests/sim/sim && BIN=build/release tests/chaos/test_tools.py"
 )
 STORIES=(
-	"stories, the whole system       | $MAKE MODE=release check-e2e STORIES='--but [12]* 39* 3a*'"
+	"stories, the whole system       | $MAKE MODE=release check-e2e STORIES='--but [12]* 39* 3a* 45* 46*'"
 )
 BESIDE=( # what they print is shown when both lanes are done
 	"simulation, 60 s of histories   | $MAKE MODE=release sim FIRST=4014"
 	"integration, real servers, asan | STACK_DIR=$STACK_DIR-2 $MAKE MODE=asan check-integration"
 	"stories under asan              | STACK_DIR=$STACK_DIR-2 $MAKE MODE=asan check-e2e STORIES='tests/e2e/1*'"
 	"chaos, a short subset           | $MAKE MODE=release all coredns build/release/libfault.so && STACK_DIR=$STACK_DIR-chaos BIN=build/release tests/chaos/run.py --short"
-	"stories 10 to 22                | STACK_DIR=$STACK_DIR-2 $MAKE MODE=release check-e2e STORIES='tests/e2e/[12]*'"
+	"stories 10 to 22, 45 and 46     | STACK_DIR=$STACK_DIR-2 $MAKE MODE=release check-e2e STORIES='tests/e2e/[12]* tests/e2e/4[56]*'"
 )
 LAST=(
 	"stories with a stopwatch        | $MAKE MODE=release check-e2e STORIES='tests/e2e/39* tests/e2e/3a*'"

@@ -284,6 +284,36 @@ static enum outcome decode(const struct bus_message *message, struct push_event 
 	return outcome;
 }
 
+/* It comes again. */
+static void put_back(struct judge_loop *loop, const struct bus_message *message)
+{
+	struct reason why;
+
+	if (bus_seek(loop->bench.consumer, TOPIC_PUSHES, message->partition, message->offset,
+		     &why) != OK) {
+		give_up(loop, &why);
+	}
+}
+
+/* The first push since we have the partition, and judged before: offsets were lost, or Kafka sent
+ * us back because the log ends before them. */
+static bool is_of_this_log(struct judge_loop *loop, const struct bus_message *message)
+{
+	struct reason why;
+
+	switch (takeover_compare(&loop->bench, message->partition, &why)) {
+	case OK:
+		return true;
+	case TEMPFAIL:
+		put_back(loop, message);
+		break;
+	case PERMFAIL:
+		give_up(loop, &why);
+		break;
+	}
+	return false;
+}
+
 static void work_on(struct judge_loop *loop, const struct bus_message *message)
 {
 	struct bench_partition *mine = &loop->bench.partitions[message->partition];
@@ -292,11 +322,9 @@ static void work_on(struct judge_loop *loop, const struct bus_message *message)
 	struct reason why;
 	enum outcome outcome;
 
-	if (mine->phase != PHASE_WORKING || loop->stalled) { /* paused: it comes again */
-		if (mine->phase != PHASE_NONE &&
-		    bus_seek(loop->bench.consumer, TOPIC_PUSHES, message->partition,
-			     message->offset, &why) != OK) {
-			give_up(loop, &why);
+	if (mine->phase != PHASE_WORKING || loop->stalled) { /* paused */
+		if (mine->phase != PHASE_NONE) {
+			put_back(loop, message);
 		}
 		return;
 	}
@@ -308,6 +336,9 @@ static void work_on(struct judge_loop *loop, const struct bus_message *message)
 			      message->partition, (long long)message->offset,
 			      (long long)mine->position - 1);
 		give_up(loop, &why);
+		return;
+	}
+	if (mine->position < 0 && message->offset < mine->fence && !is_of_this_log(loop, message)) {
 		return;
 	}
 	outcome = decode(message, &push, &why);

@@ -112,6 +112,21 @@ static enum outcome compare_ends(const struct bench_partition *mine, int32_t par
 	return OK;
 }
 
+enum outcome takeover_compare(struct bench *bench, int32_t partition, struct reason *why)
+{
+	struct zindex_partition info;
+	enum outcome outcome;
+	int64_t low;
+	int64_t high;
+
+	zindex_partition(bench->index, partition, &info); /* before: the log may grow meanwhile */
+	outcome =
+		bus_watermarks(bench->consumer, TOPIC_PUSHES, partition, &low, &high, LOOK_MS, why);
+	return outcome == OK
+		       ? compare_ends(&bench->partitions[partition], partition, &info, high, why)
+		       : outcome;
+}
+
 static void start_working(struct bench *bench, int32_t partition,
 			  const struct zindex_partition *info)
 {
@@ -159,8 +174,6 @@ static void step_behind_barrier(struct bench *bench, int32_t partition,
 	switch (outcome) {
 	case OK:
 		mine->epoch = info->epoch;
-		/* Reading begins there: what comes from before it tells that the log was cut. */
-		mine->position = mine->committed > high ? -1 : mine->committed;
 		mine->phase = PHASE_REPAIR;
 		mine->again_ms = 0;
 		break;

@@ -23,6 +23,9 @@
 void takeover_begin(struct bench *bench, int32_t partition, int64_t committed);
 /* The next steps of all partitions that can go one; cheap when there is nothing to do. */
 void takeover_step(struct bench *bench);
+/* Is the log as long as what was made of it? PERMFAIL: it was cut, or is another. */
+MUST_CHECK enum outcome takeover_compare(struct bench *bench, int32_t partition,
+					 struct reason *why);
 /* True: verdicts fall in every partition that is ours. */
 bool takeover_done(const struct bench *bench);
 

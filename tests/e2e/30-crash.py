@@ -205,7 +205,7 @@ def hit_marks(process, names, rounds, results, load, flow):
     for name, count in todo:
         position = story.log_size(process)
         story.start(process, abort_at=f"{name}:{count}", nowait=True)
-        code = wait_exit(process, 15)
+        code = wait_exit(process, 30 if count == 1 else 10)  # not every mark is reached so often
         flying = load.open + flow.waiting(process)
         log = story.log_since(process, position)
         results[process, name, count] = (code == 137 and f"abort mark {name} reached" in log, code, flying, log[-1500:])

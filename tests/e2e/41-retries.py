@@ -188,40 +188,45 @@ def replaced(s, zone):
 
 
 def wiped(s):
-    """Redis loses everything while a zone waits: under a living writer, and while the writer is dead."""
-    for how in ("lives", "is dead"):
-        zone = f"wiped-{how.replace(' ', '-')}-{RUN}.example"
-        s.ok(f"a bad zone while the writer {how}", push(zone, zone_text(zone, 1) + CROWD) == "ok")
-        s.eventually(5, "waits in Redis", lambda: waits("ns1", zone))
-        if how == "is dead":
-            story.kill("writer-ns1")
-        redis("FLUSHALL")
-        if how == "is dead":
-            story.stack("start", "writer-ns1", args=f"{EXPELLED} --writer.retry_delays={DELAYS}")
-        s.eventually(60, "Redis is wiped: it is tried to the end all the same", lambda: is_now("ns1", zone, "dead"), every=0.3)
-        tried = [status["attempt"] for status in statuses("ns1", zone) if status["state"] == "retrying"]
+    """Redis loses everything while a zone waits: ns1's writer lives, ns2's is dead."""
+    zone = f"wiped-{RUN}.example"
+    s.ok("a bad zone", push(zone, zone_text(zone, 1) + CROWD) == "ok")
+    s.eventually(5, "waits in Redis", lambda: waits("ns1", zone) and waits("ns2", zone))
+    story.kill("writer-ns2")
+    redis("FLUSHALL")
+    story.stack("start", "writer-ns2", args=f"{EXPELLED} --writer.retry_delays={DELAYS}")
+    for ns, how in (("ns1", "lives"), ("ns2", "was dead")):
+        s.eventually(60, f"Redis is wiped while {ns}'s writer {how}: it is tried to the end all the same", lambda: is_now(ns, zone, "dead"), every=0.3)
+        tried = [status["attempt"] for status in statuses(ns, zone) if status["state"] == "retrying"]
         s.ok("no try was left out", set(tried) == set(range(1, TRIES + 1)), tried)
-        s.ok("and given up once", sum(h["dlq.backend"] == "ns1" for _, h, _ in letters(zone)) == 1)
-        story.delete(zone)
-        s.eventually(10, "deleted, it is forgotten", lambda: gone(("ns1", zone), ("ns2", zone)))
+        s.ok("and given up once", sum(h["dlq.backend"] == ns for _, h, _ in letters(zone)) == 1)
+    story.delete(zone)
+    s.eventually(10, "deleted, it is forgotten", lambda: gone(("ns1", zone), ("ns2", zone)))
 
 
-def killed(s):
-    """The writer dies at each of its steps with a refused zone."""
-    for mark in ("writer.retry_saved", "writer.retry_taken", "writer.letter_acked"):
+def killed(s, backend, bad, *marks):
+    """The writer dies at each of its steps with a zone that this backend refuses."""
+    writer = f"writer-{backend}"
+    for mark in marks:
         zone = f"{mark.replace('.', '-').replace('_', '-')}-{RUN}.example"
-        restart("writer-ns1", args=f"{EXPELLED} --writer.retry_delays={QUICK}", abort_at=mark)
-        s.ok(f"a bad zone for a writer that will die at {mark}", push(zone, zone_text(zone, 1) + CROWD) == "ok")
-        s.eventually(40, "it dies there", lambda: not story.alive("writer-ns1"), every=0.1)
-        story.stack("start", "writer-ns1", args=f"{EXPELLED} --writer.retry_delays={QUICK}")
-        s.eventually(60, "its successor comes to the end", lambda: is_now("ns1", zone, "dead"), every=0.3)
-        tried = [status["attempt"] for status in statuses("ns1", zone) if status["state"] == "retrying"]
-        count = sum(h["dlq.backend"] == "ns1" for _, h, _ in letters(zone))
+        restart(writer, args=f"{EXPELLED} --writer.retry_delays={QUICK}", abort_at=mark)
+        s.ok(f"a bad zone for {backend}'s writer, which will die at {mark}", push(zone, zone_text(zone, 1) + bad) == "ok")
+        s.eventually(40, f"it dies at {mark}", lambda: not story.alive(writer), every=0.1)
+        story.stack("start", writer, args=f"{EXPELLED} --writer.retry_delays={QUICK}")
+        s.eventually(60, "its successor comes to the end", lambda: is_now(backend, zone, "dead"), every=0.3)
+        tried = [status["attempt"] for status in statuses(backend, zone) if status["state"] == "retrying"]
+        count = sum(h["dlq.backend"] == backend for _, h, _ in letters(zone))
         s.ok(f"with all its tries {tried} and {count} letters", set(tried) == set(range(1, TRIES + 1)) and
              1 <= count <= (2 if mark == "writer.letter_acked" else 1))
         story.delete(zone)
-        s.eventually(10, "deleted, it is forgotten", lambda: gone(("ns1", zone)))
-    restart("writer-ns1", args=f"{EXPELLED} --writer.retry_delays={DELAYS}")
+        s.eventually(10, "deleted, it is forgotten", lambda: gone((backend, zone)))
+    restart(writer, args=f"{EXPELLED} --writer.retry_delays={DELAYS}")
+
+
+def two_killed(s):
+    """What was taken by one that died is due again after 15 s: meanwhile another one dies."""
+    marks = {"ns1": (CROWD, "writer.retry_saved", "writer.letter_acked"), "dc2": (LUA, "writer.retry_taken")}
+    story.at_once(lambda backend: killed(s, backend, *marks[backend]), marks)
 
 
 def by_hand(s):
@@ -280,7 +285,7 @@ def database_away(s):
     """All five tries would pass meanwhile; not one is used up."""
     zones = [f"away{i}-{RUN}.example" for i in range(8)]
     odd = f"odd2-{RUN}.example"
-    restart("writer-dc2", args="--writer.retry_delays=2s,2s,2s,2s,2s")
+    restart("writer-dc2", args=f"--writer.retry_delays={DELAYS}")
     s.ok("a zone that dc2 refuses", push(odd, zone_text(odd, 1) + LUA) == "ok")
     s.eventually(5, "waits", lambda: waits("dc2", odd))
     count = len(letters())
@@ -318,7 +323,7 @@ with story.Story("A zone that one backend refuses is retried, given up and repor
     stays_dead(s, ZONE)
     replaced(s, ZONE)
     wiped(s)
-    killed(s)
+    two_killed(s)
     by_hand(s)
     redis_away(s)
     database_away(s)

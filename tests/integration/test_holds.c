@@ -571,7 +571,8 @@ static void kafka_away_is_noticed_once_and_everything_is_delivered_afterwards(vo
 	struct pushed pushed[40];
 	struct pushed in_flight[3];
 	struct said said[PUSHES_MAX];
-	int64_t began_ms;
+	enum holds_result result;
+	int64_t began_ms, until_ms;
 	size_t count;
 
 	(void)state;
@@ -609,7 +610,13 @@ static void kafka_away_is_noticed_once_and_everything_is_delivered_afterwards(vo
 		assert_int_equal(said[i].has_seen, i > 0);
 		assert_true(said[i].has_headers);
 	}
-	assert_int_equal(push_and_wait(&doors[0], "away.example", &pushed[0]), HOLDS_DELIVERED);
+	/* the other door may have drained it all before this one has heard of Kafka again */
+	until_ms = clock_ms() + WAIT_MS;
+	while ((result = push_and_wait(&doors[0], "away.example", &pushed[0])) == HOLDS_HELD &&
+	       clock_ms() < until_ms) {
+		turn_until_drained(doors, 2);
+	}
+	assert_int_equal(result, HOLDS_DELIVERED);
 	close_door(&doors[0]);
 	close_door(&doors[1]);
 }

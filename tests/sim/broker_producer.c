@@ -141,8 +141,8 @@ static void land(void *context)
 {
 	struct sent *sent = context;
 
-	if (!broker_hears(NULL)) {
-		stage_at(broker_hears_again_us(NULL) + dice_delay_us(MS), land, sent);
+	if (!broker_hears(NULL)) { /* all at once, and in their order */
+		stage_at(broker_hears_again_us(NULL), land, sent);
 		return;
 	}
 	trace("late record");
@@ -395,14 +395,20 @@ void bus_producer_destroy(struct bus_producer *producer)
 	producer->purged = true;
 	for (struct channel *channel = producer->channels; channel != NULL;
 	     channel = channel->next) {
+		int64_t at_us = stage_now_us();
+		bool maybe = true; /* behind a gap the broker refuses the sequence */
+
 		while (channel->first != NULL) {
 			struct sent *sent = take_first(channel);
-			bool maybe = sent->on_wire || dice_percent(50);
 
-			if (maybe && !sent->reported) {
-				give_up(sent);
+			maybe = maybe && !sent->reported && (sent->on_wire || dice_percent(50));
+			if (maybe && fault_strikes(FAULT_LATE_RECORD, 60)) {
+				at_us += dice_between(0, LATE_US / 4);
+				stage_at(at_us, land, sent);
+			} else {
+				maybe = false;
 			}
-			report_failure(sent, maybe, "Local: Purged");
+			report_failure(sent, maybe || sent->on_wire, "Local: Purged");
 		}
 	}
 	while (producer->in_flight > 0) { /* appended, and not answered yet */

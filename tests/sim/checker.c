@@ -93,6 +93,23 @@ static bool group_is_done(const char *name, const char *const *topics, bool tell
 	return group_is_stable(group);
 }
 
+/* A Redis that was wiped has its retries again. */
+static bool retries_are_known(void)
+{
+	for (size_t i = 0; i < 2; i++) {
+		for (int32_t number = 0; number < PARTITIONS; number++) {
+			char name[64];
+
+			(void)snprintf(name, sizeof(name), "dadns:retry:%s:%d:state",
+				       place_names[i], number);
+			if (!keeper_says(name, "complete")) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 bool checker_is_quiet(bool tell)
 {
 	static const char *const pushes[] = {TOPIC_PUSHES, NULL};
@@ -104,7 +121,8 @@ bool checker_is_quiet(bool tell)
 		}
 		return false;
 	}
-	if (keeper_has("dadns:hold:zone:", "") || keeper_has("dadns:retry:", ":due")) {
+	if (keeper_has("dadns:hold:zone:", "") || keeper_has("dadns:retry:", ":due") ||
+	    !retries_are_known()) {
 		if (tell) {
 			trace("something still waits in Redis");
 		}
@@ -552,8 +570,17 @@ void checker_check_cut(int32_t partition, int64_t zones_end)
 		broken("dadns.pushes/%d was cut, and nobody says so", partition);
 	}
 	for (int64_t offset = zones_end; offset < zones->high; offset++) {
-		if (zones->records[offset]->key.data[0] != '@') {
-			broken("dadns.pushes/%d was cut, and somebody judged on", partition);
+		struct zone_event event = {0};
+		size_t zone;
+
+		if (read_value(zones->records[offset], &zone, &event)) { /* or a late copy */
+			const struct value *value = value_at(zone, event.version);
+
+			if (value == NULL || !event_id_equal(&value->id, &event.id)) {
+				broken("dadns.pushes/%d was cut, and somebody judged on",
+				       partition);
+			}
+			zone_event_finish(&event);
 		}
 	}
 }

@@ -625,6 +625,13 @@ bool keeper_has(const char *beginning, const char *end)
 	return false;
 }
 
+bool keeper_says(const char *name, const char *value)
+{
+	const struct key *key = find(span_of(name));
+
+	return key != NULL && key->kind == STRING && span_is(key->entries[0].value, value);
+}
+
 bool keeper_is_up(void)
 {
 	return away_until_us <= stage_now_us();

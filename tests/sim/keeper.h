@@ -20,6 +20,8 @@ void keeper_keep_copy(void);
 void keeper_go_back(void);
 /* Does a key with this beginning and this end exist? */
 bool keeper_has(const char *beginning, const char *end);
+/* Is that the value of this key? */
+bool keeper_says(const char *name, const char *value);
 
 /* Who can reach it. */
 bool keeper_is_up(void);

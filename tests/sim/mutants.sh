@@ -84,8 +84,7 @@ mutant last-barrier-counts services/ingest/zindex.c \
 	'at->barrier_read || event_id_equal(&at->barrier, judge)' 'event_id_equal(&at->barrier, judge)'
 mutant cut-unseen services/ingest/takeover.c 'if (of_this_epoch && info->highest.offset >= high) {' 'if (false) {'
 mutant cut-unheard services/ingest/judge_loop.c 'if (message->offset < mine->position) {' 'if (false) {'
-mutant cut-before-the-first services/ingest/takeover.c \
-	'mine->position = mine->committed > high ? -1 : mine->committed;' 'mine->position = -1;'
+mutant cut-before-the-first services/ingest/judge_loop.c '!is_of_this_log(loop, message)' 'false'
 mutant no-repairs services/ingest/zindex.c 'set_unsettled(index, entry, true);' ';'
 
 echo "$PASSED passed, $FAILED failed"
