@@ -169,7 +169,8 @@ bool bus_consumer_fatal(struct bus_consumer *consumer, struct reason *why);
 /* The last error the library reported, e.g. all brokers down; empty text: none since a message
  * last came. For readiness pages. */
 const char *bus_consumer_trouble(const struct bus_consumer *consumer);
-/* Leaves the group (commits what is stored) and frees. Accepts NULL. */
+/* Leaves the group (commits what is stored) and frees; what the library has not ended after 5 s is
+ * left behind, for the process to end with. Accepts NULL. */
 void bus_consumer_close(struct bus_consumer *consumer);
 
 /* --- single records, without waiting -------------------------------------------------------------

@@ -2,12 +2,15 @@
 #include "common/bus.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/bus_rdkafka.h"
 #include "common/clock.h"
+#include "common/log.h"
 
 #define PREFETCH_BYTES (8 * 1024 * 1024)
 #define FETCH_BYTES_MIN 65536
@@ -16,6 +19,7 @@
 #define SEEK_WAIT_MS 5000
 #define LOOK_EVERY_MS 1000
 #define LOOK_WAIT_MS 100
+#define DESTROY_WAIT_MS 5000
 
 /* A partition that we read. */
 struct part {
@@ -501,6 +505,31 @@ const char *bus_consumer_trouble(const struct bus_consumer *consumer)
 	return consumer->trouble.text;
 }
 
+static void *destroy_thread(void *rk)
+{
+	rd_kafka_destroy(rk);
+	return NULL;
+}
+
+/* False: not within DESTROY_WAIT_MS. Where a topic was deleted and made again, a thread of
+ * librdkafka 2.0.2 now and then waits for ever for a partition that nobody has. */
+static bool destroy(rd_kafka_t *rk)
+{
+	int64_t until_ms = clock_ms() + DESTROY_WAIT_MS;
+	struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, destroy_thread, rk) != 0) {
+		rd_kafka_destroy(rk);
+		return true;
+	}
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
+		return true;
+	}
+	(void)pthread_detach(thread);
+	return false;
+}
+
 void bus_consumer_close(struct bus_consumer *consumer)
 {
 	if (consumer == NULL) {
@@ -509,7 +538,10 @@ void bus_consumer_close(struct bus_consumer *consumer)
 	/* Calls the listener's `revoked`. An error means that the group heard nothing of it; it
 	 * notices by its session timeout. */
 	(void)rd_kafka_consumer_close(consumer->rk);
-	rd_kafka_destroy(consumer->rk);
+	if (!destroy(consumer->rk)) {
+		log_warn("a consumer's library does not come to its end, it is left behind");
+		return; /* its threads still know us */
+	}
 	parts_clear(consumer);
 	free(consumer);
 }
