@@ -52,7 +52,8 @@ class Link:
                     return
                 sink.sendall(piece)
                 self.passed[way] += len(piece)
-            sink.shutdown(socket.SHUT_WR)
+            if not self.closed:  # cut: no end, a reset
+                sink.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()
 
