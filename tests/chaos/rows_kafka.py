@@ -332,9 +332,11 @@ DOORS = ("INGEST_URL", "INGEST_2_URL", "INGEST_3_URL")
 
 def a_minute(rig, verb, back):
     """Three DirectAdmin servers push 500 zones each through three replicas while all brokers are `verb`; one replica is killed."""
-    for name in ("ingest-2", "ingest-3"):
-        rig.start(name)
-        rig.finally_do(rig.stack, "stop", name)
+    with rig.nemesis("two replicas more") as fault:
+        for name in ("ingest-2", "ingest-3"):
+            rig.start(name)
+            rig.finally_do(rig.stack, "stop", name)
+            fault.fired(story.alive(name))
     rig.load.start(rate=10, doors=DOORS)
     zones = rig.more_zones(1500, "of")
     with rig.nemesis(f"all brokers are {verb}") as fault:
@@ -375,13 +377,13 @@ def push_slowly(rig, zones, owner, until):
         time.sleep(max(0.0, left - (time.monotonic() - began)))
 
 
-@row("brokers-killed", "all brokers killed for a minute, a replica of ingest too", brokers=3, seconds=900, bound=180, faults=4)
+@row("brokers-killed", "all brokers killed for a minute, a replica of ingest too", brokers=3, seconds=900, bound=180, faults=6)
 def brokers_killed(rig):
     """SIGKILL to three brokers; three DirectAdmin servers push 500 zones each through three replicas, one is killed"""
     a_minute(rig, "kill", "start")
 
 
-@row("brokers-frozen", "all brokers frozen for a minute, a replica of ingest killed", brokers=3, seconds=900, bound=180, faults=4)
+@row("brokers-frozen", "all brokers frozen for a minute, a replica of ingest killed", brokers=3, seconds=900, bound=180, faults=6)
 def brokers_frozen(rig):
     """SIGSTOP to three brokers; three DirectAdmin servers push 500 zones each through three replicas, one is killed"""
     a_minute(rig, "pause", "cont")
