@@ -182,6 +182,16 @@ def f12(rig):
     clear_answers(rig)
 
 
+def new_epoch(rig):
+    """What an operator does when the log was cut or made anew, and that is meant."""
+    for name in rig.services():
+        story.stack("stop", name)
+    rig.note(topics.apply("--new-epoch").splitlines()[-1])
+    rig.note(story.reset_group("dadns.judge").strip().splitlines()[-1])
+    for name in story.PRODUCTS:
+        story.start(name)
+
+
 @row("F16", "a topic is deleted and made again", populate=False, faults=1, seconds=400)
 def f16(rig):
     """dadns.pushes is deleted while all run, and made anew by dadns topics apply, then with --new-epoch"""
@@ -201,13 +211,7 @@ def f16(rig):
         rig.eventually(30, "the judge stops and says that the log was made anew",
                        lambda: "--new-epoch" in story.log_since("ingest", position) or story.log_since("ingest", position)[-300:])
         rig.ok("nothing is deleted meanwhile", story.unlike(wanted) == [], story.unlike(wanted)[:3])
-        for name in rig.services():
-            rig.stack("stop", name)
-        rig.note(topics.apply("--new-epoch").splitlines()[-1])
-        said = story.reset_group("dadns.judge")
-        rig.note(said.strip().splitlines()[-1])
-        for name in story.PRODUCTS:
-            rig.start(name)
+        new_epoch(rig)
         rig.ok("nor afterwards", story.unlike(wanted) == [], story.unlike(wanted)[:3])
     rig.populate()
     rig.load.start(rate=30)
@@ -332,9 +336,11 @@ DOORS = ("INGEST_URL", "INGEST_2_URL", "INGEST_3_URL")
 
 def a_minute(rig, verb, back):
     """Three DirectAdmin servers push 500 zones each through three replicas while all brokers are `verb`; one replica is killed."""
-    for name in ("ingest-2", "ingest-3"):
-        rig.start(name)
-        rig.finally_do(rig.stack, "stop", name)
+    with rig.nemesis("two replicas more") as fault:
+        for name in ("ingest-2", "ingest-3"):
+            rig.start(name)
+            rig.finally_do(rig.stack, "stop", name)
+            fault.fired(story.alive(name))
     rig.load.start(rate=10, doors=DOORS)
     zones = rig.more_zones(1500, "of")
     with rig.nemesis(f"all brokers are {verb}") as fault:
@@ -375,23 +381,24 @@ def push_slowly(rig, zones, owner, until):
         time.sleep(max(0.0, left - (time.monotonic() - began)))
 
 
-@row("brokers-killed", "all brokers killed for a minute, a replica of ingest too", brokers=3, seconds=900, bound=180, faults=4)
+@row("brokers-killed", "all brokers killed for a minute, a replica of ingest too", brokers=3, seconds=900, bound=180, faults=6)
 def brokers_killed(rig):
     """SIGKILL to three brokers; three DirectAdmin servers push 500 zones each through three replicas, one is killed"""
     a_minute(rig, "kill", "start")
 
 
-@row("brokers-frozen", "all brokers frozen for a minute, a replica of ingest killed", brokers=3, seconds=900, bound=180, faults=4)
+@row("brokers-frozen", "all brokers frozen for a minute, a replica of ingest killed", brokers=3, seconds=900, bound=180, faults=6)
 def brokers_frozen(rig):
     """SIGSTOP to three brokers; three DirectAdmin servers push 500 zones each through three replicas, one is killed"""
     a_minute(rig, "pause", "cont")
 
 
-@row("F09", "last replica standing, which then loses the end of its log", brokers=3, seconds=500, bound=120, faults=3)
+@row("F09", "last replica standing, which then loses the end of its log", brokers=3, seconds=500, bound=20, faults=3, expects=("C1", "C2"))
 def f09(rig):
-    """two brokers killed, then the third, whose newest segments of dadns.pushes are cut by 200 bytes; it is started first"""
+    """two brokers killed, then the third, whose dadns.pushes is cut by 200 bytes and which is started first; ingest must stop and say so"""
     rig.load.start(rate=30)
     rig.under_load(3)
+    position = story.log_size("ingest")
     with rig.nemesis("the last replica loses its tail") as fault:
         for name in BROKERS:
             time.sleep(2)
@@ -410,5 +417,6 @@ def f09(rig):
             rig.start(name, nowait=True)
             time.sleep(5)
         rig.eventually(90, "the brokers are back", all_brokers_answer)
-    rig.load.start(rate=30)
-    rig.under_load(5)
+        rig.load.start(rate=30)
+        rig.eventually(90, "ingest says that the log was cut, and what to do", lambda: "--new-epoch" in story.log_since("ingest", position))
+    rig.finally_do(new_epoch, rig)
