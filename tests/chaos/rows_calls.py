@@ -19,8 +19,11 @@ from rows_bind import complete
 def snapshot(folder):
     found = {}
     for name in os.listdir(folder):
-        with open(os.path.join(folder, name), "rb") as file:
-            found[name] = file.read()
+        try:
+            with open(os.path.join(folder, name), "rb") as file:
+                found[name] = file.read()
+        except FileNotFoundError:
+            pass  # the writer works on
     return found
 
 
