@@ -398,7 +398,7 @@ def recoveries(h):
     last = {zone: values[-1]["n"] for zone, values in h.of_zone.items()}
     for see in h.sees:
         zone = see["zone"]
-        if zone not in since or see["t1"] < since[zone] or see["phase"].startswith("after") or see.get("cached"):
+        if zone not in since or see["t0"] < since[zone] or see["phase"].startswith("after") or see.get("cached"):
             continue
         key = see["backend"], zone
         if "error" in see or see["torn"] or see["n"] != last.get(zone):

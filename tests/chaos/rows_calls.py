@@ -127,6 +127,8 @@ def f48(rig):
         rig.start("ns1")
         rig.start("writer-ns1")
         rig.eventually(45, "the writer is ready", lambda: story.ready("writer-ns1"))
+        rig.eventually(45, "and ns1 is as the log says", lambda: [
+            zone for zone in rig.all_zones if story.serial("ns1", zone) != (rig.live.wanted(zone) or "REFUSED")] == [])
 
 
 @row("F55", "clock jumps by an hour")
