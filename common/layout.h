@@ -15,7 +15,7 @@
  *
  * Beside either stand our own tables: dadns_zones (zone, version, owner, digest, deleted; I4),
  * dadns_positions (partition, next offset of dadns.zones), dadns_meta (one counter of
- * transactions that changed content, so that a reader can follow).
+ * transactions that changed content or versions, so that a reader can follow).
  */
 #ifndef COMMON_LAYOUT_H
 #define COMMON_LAYOUT_H

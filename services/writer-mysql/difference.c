@@ -13,9 +13,6 @@
 #define INSERT_STAMP                                                                            \
 	"INSERT INTO dadns_zones (epoch, push_offset, owner, digest, serial, deleted, zone_id," \
 	" changed, zone) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define TOUCH_STAMP                                                                             \
-	"UPDATE dadns_zones SET epoch = ?, push_offset = ?, owner = ?, digest = ?, serial = ?," \
-	" deleted = ?, zone_id = ? WHERE zone = ?"
 
 static enum outcome add_zones(struct transaction *transaction, struct reason *why)
 {
@@ -222,10 +219,9 @@ static enum outcome next_change(struct database *database, int64_t *change, stru
 	return OK;
 }
 
-/* One of the three kinds of stamps: those that are there already with changed rows, those without,
- * new ones. */
-static enum outcome write_stamps(struct transaction *transaction, bool held, bool changed,
-				 struct reason *why)
+/* Those that are there already, or the new ones. Also where no row changed the stamp did: a reader
+ * that knows a version in between, which a restored dump does not have, waits for this one. */
+static enum outcome write_stamps(struct transaction *transaction, bool held, struct reason *why)
 {
 	struct sql_column columns[9] = {
 		{.numbers = transaction->numbers[0]}, {.numbers = transaction->numbers[1]},
@@ -240,8 +236,7 @@ static enum outcome write_stamps(struct transaction *transaction, bool held, boo
 		const struct job *job = transaction->by_zone[i];
 		const struct zone_event *value = job->value;
 
-		if (job->done || job->held != held || (held && job_changes_rows(job) != changed) ||
-		    !(job->stamp || job_changes_rows(job))) {
+		if (job->done || job->held != held || !(job->stamp || job_changes_rows(job))) {
 			continue;
 		}
 		transaction->numbers[0][count] = value->version.epoch;
@@ -259,11 +254,6 @@ static enum outcome write_stamps(struct transaction *transaction, bool held, boo
 	if (count == 0) {
 		return OK;
 	}
-	if (held && !changed) {
-		columns[7] = columns[8];
-		return sql_write(transaction->database->sql, TOUCH_STAMP, columns, 8, count, NULL,
-				 why);
-	}
 	return sql_write(transaction->database->sql, held ? UPDATE_STAMP : INSERT_STAMP, columns, 9,
 			 count, NULL, why);
 }
@@ -271,7 +261,7 @@ static enum outcome write_stamps(struct transaction *transaction, bool held, boo
 enum outcome difference_write(struct transaction *transaction, struct reason *why)
 {
 	size_t rows = transaction->count;
-	bool content = false;
+	bool stamps = false;
 	enum outcome outcome;
 
 	for (size_t i = 0; i < transaction->count; i++) {
@@ -279,7 +269,7 @@ enum outcome difference_write(struct transaction *transaction, struct reason *wh
 
 		if (!job->done) {
 			rows += job->come > job->go ? job->come : job->go;
-			content = content || !job->held || job_changes_rows(job);
+			stamps = stamps || job->stamp || job_changes_rows(job);
 		}
 	}
 	transaction_make_room(transaction, rows);
@@ -294,17 +284,14 @@ enum outcome difference_write(struct transaction *transaction, struct reason *wh
 	if (outcome == OK) {
 		outcome = count_rows(transaction, why);
 	}
-	if (outcome == OK && content) {
+	if (outcome == OK && stamps) {
 		outcome = next_change(transaction->database, &transaction->change, why);
 	}
 	if (outcome == OK) {
-		outcome = write_stamps(transaction, true, true, why);
+		outcome = write_stamps(transaction, true, why);
 	}
 	if (outcome == OK) {
-		outcome = write_stamps(transaction, true, false, why);
-	}
-	if (outcome == OK) {
-		outcome = write_stamps(transaction, false, true, why);
+		outcome = write_stamps(transaction, false, why);
 	}
 	return outcome;
 }

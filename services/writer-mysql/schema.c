@@ -18,7 +18,7 @@ struct table {
 
 static const struct table our_tables[] = {
 	/* I4. `push_offset` with `epoch` is the version; `changed` is the number of the transaction
-	 * that last changed the zone's rows, in the order of the commits. */
+	 * that last changed the zone's rows or version, in the order of the commits. */
 	{"dadns_zones",
 	 "CREATE TABLE IF NOT EXISTS dadns_zones ("
 	 " zone VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,"

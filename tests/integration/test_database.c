@@ -564,8 +564,9 @@ static void unchanged_content_is_only_stamped(void **state)
 	must_verify(backend, &again);
 	must_hold(&again);
 	assert_string_equal(ids(&first, "1"), rows);
-	assert_int_equal(changed(&again), before);
-	assert_int_equal(number("SELECT value FROM dadns_meta WHERE name = 'changed'"), before);
+	assert_true(changed(&again) > before); /* a reader may know a version in between */
+	assert_int_equal(number("SELECT value FROM dadns_meta WHERE name = 'changed'"),
+			 changed(&again));
 	database_ops.close(backend);
 	drop(&first);
 	drop(&again);
