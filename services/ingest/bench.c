@@ -175,29 +175,41 @@ enum outcome bench_send_value(struct bench_work *work, const struct zone_event *
 	return outcome;
 }
 
-enum outcome bench_send_status(struct bench_work *work, const struct status_event *status,
-			       struct span traceparent, struct reason *why)
+/* `record` knows where it goes; its key stands in bench->key. */
+static enum outcome send_status(struct bench_work *work, const struct status_event *status,
+				struct span traceparent, struct bus_producer *producer,
+				struct bus_record *record, bus_delivered delivered,
+				struct reason *why)
 {
 	struct bench *bench = work->bench;
 	struct event_headers headers;
-	struct bus_record record = {.topic = TOPIC_STATUS, .partition = BUS_BY_KEY};
 	enum outcome outcome;
 
-	buf_clear(&bench->key);
 	buf_clear(&bench->status);
-	status_event_key(status, &bench->key);
 	status_event_encode(status, &bench->status);
 	event_headers(&headers, "status", &status->id, bench->source, status->zone.text,
 		      status->at_ms, traceparent);
-	record.key = buf_span(&bench->key);
-	record.value = buf_span(&bench->status);
-	record.headers = headers.items;
-	record.header_count = headers.count;
-	outcome = send_patiently(bench, bench->statuses, &record, status_delivered, work, why);
+	record->key = buf_span(&bench->key);
+	record->value = buf_span(&bench->status);
+	record->headers = headers.items;
+	record->header_count = headers.count;
+	outcome = send_patiently(bench, producer, record, delivered, work, why);
 	if (outcome == OK) {
 		work->item.left++;
 	}
 	return outcome;
+}
+
+enum outcome bench_send_status(struct bench_work *work, const struct status_event *status,
+			       struct span traceparent, struct reason *why)
+{
+	struct bench *bench = work->bench;
+	struct bus_record record = {.topic = TOPIC_STATUS, .partition = BUS_BY_KEY};
+
+	buf_clear(&bench->key);
+	status_event_key(status, &bench->key);
+	return send_status(work, status, traceparent, bench->statuses, &record, status_delivered,
+			   why);
 }
 
 enum outcome bench_send_refusal(struct bench_work *work, const struct status_event *status,
@@ -205,26 +217,12 @@ enum outcome bench_send_refusal(struct bench_work *work, const struct status_eve
 {
 	struct bench *bench = work->bench;
 	char id[EVENT_ID_TEXT_SIZE];
-	struct event_headers headers;
 	struct bus_record record = {.topic = TOPIC_ZONES, .partition = work->partition};
-	enum outcome outcome;
 
 	event_id_text(&status->id, id);
 	buf_clear(&bench->key);
-	buf_clear(&bench->status);
 	buf_addf(&bench->key, KEY_REFUSED "%s", id);
-	status_event_encode(status, &bench->status);
-	event_headers(&headers, "status", &status->id, bench->source, status->zone.text,
-		      status->at_ms, traceparent);
-	record.key = buf_span(&bench->key);
-	record.value = buf_span(&bench->status);
-	record.headers = headers.items;
-	record.header_count = headers.count;
-	outcome = send_patiently(bench, bench->values, &record, value_delivered, work, why);
-	if (outcome == OK) {
-		work->item.left++;
-	}
-	return outcome;
+	return send_status(work, status, traceparent, bench->values, &record, value_delivered, why);
 }
 
 enum outcome bench_send_dead_letter(struct bench_work *work, const struct bus_message *message,
